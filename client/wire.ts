@@ -1,0 +1,84 @@
+/**
+ * The shapes of the HTTP interface, as they travel. The client owns them; the service answers in them.
+ */
+
+/** `Pending` while queued, `Processing` from the first attempt to the end, `Finished` once, for good. */
+export type WireState = 'Pending' | 'Processing' | 'Finished';
+
+/** Any JSON value. */
+export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
+
+/** One new export in a request's body. */
+export interface WireNewExport {
+  /** Left out, null, `""` or the nil UUID: a new export. */
+  id?: string | null;
+  /** The destination, exactly as the token names it. */
+  uri: string;
+  /** A string that holds JSON text (sent byte for byte), or any other JSON value. */
+  data: JsonValue;
+  /** 1 to the service's own maximum. */
+  attempts_max?: number;
+  /** In a batch only; a single export has the header `Idempotency-Key`. */
+  idempotency_key?: string;
+}
+
+/** Asks how an export went. */
+export interface WirePoll {
+  id: string;
+  /** When given, it must be the export's destination. */
+  uri?: string;
+}
+
+/** Why no answer of the destination ended an export, or why its last attempt failed. */
+export interface WireError {
+  code: WireErrorCode;
+  detail: string;
+}
+
+export type WireErrorCode =
+  | 'timeout'
+  | 'expired'
+  | 'dns_failed'
+  | 'connection_failed'
+  | 'tls_failed'
+  | 'malformed_response'
+  | 'address_refused'
+  | 'blocked_by_owner'
+  | 'cancelled'
+  /** In `last_error` only: an answer that is tried again. */
+  | 'http_status'
+  /** In `last_error` only: the service died before the answer came. */
+  | 'answer_unknown';
+
+/** How an export ended. */
+export interface WireResponse {
+  /** Such as `200 OK`. */
+  status: string;
+  body: string;
+  /** There when the body was longer than the service keeps. */
+  truncated?: true;
+  /** There only when no answer of the destination ended the export. */
+  error?: WireError;
+}
+
+/** The service's answer, for new exports and polls alike. */
+export interface WireExport {
+  id: string;
+  state: WireState;
+  /** `{}` until `Finished`. */
+  ext_response: WireResponse | Record<string, never>;
+  /** These three while it waits for another attempt. */
+  attempts?: number;
+  /** RFC 3339. */
+  next_attempt_at?: string;
+  last_error?: WireError;
+}
+
+/** A refusal: `application/problem+json` (RFC 9457). */
+export interface WireProblem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+}
