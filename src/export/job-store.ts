@@ -34,7 +34,7 @@ export interface JobStore extends AsyncDisposable {
   recover(now: number): Promise<number>;
 
   /** Every lane that has unfinished jobs. For the start: the dispatcher keeps track from there on. */
-  busyLanes(): Promise<LaneBacklog[]>;
+  busyLanes(now: number): Promise<LaneBacklog[]>;
 
   /**
    * Deletes at most `limit` jobs that finished before `finishedBefore`, and idempotency keys that have had their time.

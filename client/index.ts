@@ -1,0 +1,38 @@
+/** The client SDK of the Databox export service. */
+
+export {
+  ExportClientError,
+  ExportConnectionError,
+  ExportWaitTimeoutError,
+  type OpenCode,
+  type ServiceErrorCode,
+} from './errors.ts';
+export {
+  BATCH_EXPORTS_MAX,
+  ExportClient,
+  type ExportClientOptions,
+  type ExportContent,
+  type NewExport,
+  type RequestOptions,
+  type WaitOptions,
+} from './export-client.ts';
+export type { RepeatPolicy } from './repeat.ts';
+export {
+  type ExportAnswer,
+  type ExportFailure,
+  type ExportStatus,
+  type FinishedExport,
+  parseStatus,
+  type UnfinishedExport,
+} from './status.ts';
+export type {
+  JsonValue,
+  WireError,
+  WireErrorCode,
+  WireExport,
+  WireNewExport,
+  WirePoll,
+  WireProblem,
+  WireResponse,
+  WireState,
+} from './wire.ts';

@@ -1,0 +1,582 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import type { Attempt, AttemptError, JobResult, Lane } from '../export/job.ts';
+import type {
+  ClaimedJob,
+  Inserted,
+  InsertResult,
+  JobStore,
+  NewJob,
+  Settlement,
+} from '../export/job-store.ts';
+
+/** A store under test: empty at first. `reopen` closes it and opens the same data again. */
+export interface StoreUnderTest extends AsyncDisposable {
+  readonly store: JobStore;
+  reopen(): Promise<JobStore>;
+}
+
+const LIMITS = { pendingMax: 1_000 };
+const NOW = Date.UTC(2026, 0, 1);
+const HOUR = 3_600_000;
+const LANE: Lane = { client: 'app', destination: 'https://a.example/in' };
+const OTHER_LANE: Lane = { client: 'app', destination: 'https://b.example/in' };
+const ANSWER: JobResult = { kind: 'answer', answer: { status: 200, body: 'thanks', truncated: false } };
+
+/**
+ * What every store promises. A store is done when this suite passes; a new promise is first a case here.
+ */
+export function describeJobStore(name: string, open: () => Promise<StoreUnderTest>): void {
+  /** A test with a fresh store, closed afterwards. */
+  const promises = (
+    promise: string,
+    test: (store: JobStore, context: StoreUnderTest) => Promise<void>,
+  ): void => {
+    it(promise, async () => {
+      await using context = await open();
+      await test(context.store, context);
+    });
+  };
+
+  describe(`${name}: taking in`, () => {
+    promises('an inserted job is queued and can be read', async (store) => {
+      const job = newJob({ data: bytes('{"a":1}') });
+      await insert(store, job);
+      const [read] = await store.get([job.id]);
+      assert.deepEqual(read, {
+        id: job.id,
+        lane: LANE,
+        state: 'queued',
+        dataBytes: 7,
+        attemptsMax: 9,
+        attempts: 0,
+        attemptsSpent: 0,
+        acceptedAt: NOW,
+        nextAttemptAt: null,
+        lastError: null,
+        finishedAt: null,
+        result: null,
+      });
+    });
+
+    promises('what was inserted is there after the store is opened again', async (store, context) => {
+      const job = newJob({ data: bytes('"kept"') });
+      await insert(store, job);
+      const reopened = await context.reopen();
+      assert.equal((await reopened.get([job.id]))[0]?.state, 'queued');
+      const { jobs } = await reopened.claim(LANE, 1, NOW);
+      assert.deepEqual(Buffer.from(jobs[0]?.data ?? []), Buffer.from('"kept"'));
+    });
+
+    promises('get answers in the order of its ids, with null for what is not there', async (store) => {
+      const [first, second] = [newJob(), newJob()];
+      await insert(store, first, second);
+      const read = await store.get([second.id, randomUUID(), first.id]);
+      assert.deepEqual(
+        read.map((job) => job?.id),
+        [second.id, undefined, first.id],
+      );
+    });
+
+    promises('an empty payload and one of a megabyte come back byte for byte', async (store) => {
+      const big = Buffer.alloc(1 << 20, 'ä€𝄞 ');
+      await insert(store, newJob({ data: new Uint8Array(0) }), newJob({ data: big }));
+      const { jobs } = await store.claim(LANE, 2, NOW);
+      assert.equal(jobs[0]?.data.byteLength, 0);
+      assert.ok(big.equals(jobs[1]?.data ?? new Uint8Array()));
+    });
+
+    promises('jobs inserted at the same time keep their payloads apart', async (store) => {
+      const jobs = Array.from({ length: 50 }, (_, n) => newJob({ data: bytes(`"${n}"`) }));
+      await Promise.all(jobs.map((job) => insert(store, job)));
+      const claim = await store.claim(LANE, 50, NOW);
+      assert.deepEqual(claim.jobs.map(text), jobs.map(text));
+    });
+
+    promises(
+      'of a batch over the lane limit nothing is added, and the first job over it is named',
+      async (store) => {
+        const jobs = [newJob({ lane: OTHER_LANE }), newJob(), newJob(), newJob()];
+        const result = await store.insert(jobs, { pendingMax: 2 });
+        assert.deepEqual(result, { kind: 'refused', reason: 'too_many_pending', index: 3 });
+        assert.deepEqual(await store.get(jobs.map((job) => job.id)), [null, null, null, null]);
+      },
+    );
+
+    promises(
+      'the lane limit counts queued, sending and waiting jobs, and no finished ones',
+      async (store) => {
+        const [finished, waiting, sending, queued] = [newJob(), newJob(), newJob(), newJob()];
+        await insert(store, finished, waiting, sending, queued);
+        const claim = await store.claim(LANE, 3, NOW);
+        await store.settle(finish(claim.jobs[0]), 0, NOW);
+        await store.settle(wait(claim.jobs[1], NOW + 1), 0, NOW);
+        assert.equal((await store.insert([newJob()], { pendingMax: 3 })).kind, 'refused');
+        assert.equal((await store.insert([newJob()], { pendingMax: 4 })).kind, 'inserted');
+      },
+    );
+
+    promises('a refused insert leaves nothing behind that counts', async (store) => {
+      await store.insert([newJob(), newJob()], { pendingMax: 1 });
+      assert.equal((await store.insert([newJob()], { pendingMax: 1 })).kind, 'inserted');
+    });
+  });
+
+  describe(`${name}: idempotency keys`, () => {
+    promises('a known key gives the first job, in its present state, and adds nothing', async (store) => {
+      const first = newJob({ idempotency: key('k') });
+      await insert(store, first);
+      await store.claim(LANE, 1, NOW);
+      const repeat = newJob({ idempotency: key('k') });
+      const [inserted] = await insert(store, repeat);
+      assert.equal(inserted?.isRepeat, true);
+      assert.equal(inserted?.job.id, first.id);
+      assert.equal(inserted?.job.state, 'sending');
+      assert.deepEqual(await store.get([repeat.id]), [null]);
+    });
+
+    promises('a known key with another digest refuses the whole batch', async (store) => {
+      await insert(store, newJob({ idempotency: key('k', 1) }));
+      const jobs = [newJob(), newJob({ idempotency: key('k', 2) })];
+      const result = await store.insert(jobs, LIMITS);
+      assert.deepEqual(result, { kind: 'refused', reason: 'idempotency_mismatch', index: 1 });
+      assert.deepEqual(await store.get([jobs[0]?.id ?? '']), [null]);
+    });
+
+    promises('a key that comes twice in a batch gives its first job twice', async (store) => {
+      const inserted = await insert(
+        store,
+        newJob({ idempotency: key('k') }),
+        newJob({ idempotency: key('k') }),
+      );
+      assert.equal(inserted[0]?.job.id, inserted[1]?.job.id);
+      assert.deepEqual(
+        inserted.map((one) => one.isRepeat),
+        [false, true],
+      );
+    });
+
+    promises(
+      'a key that comes twice in a batch with different digests is refused at the second',
+      async (store) => {
+        const result = await store.insert(
+          [newJob({ idempotency: key('k', 1) }), newJob({ idempotency: key('k', 2) })],
+          LIMITS,
+        );
+        assert.deepEqual(result, { kind: 'refused', reason: 'idempotency_mismatch', index: 1 });
+      },
+    );
+
+    promises('the same key for another lane is another key', async (store) => {
+      await insert(store, newJob({ idempotency: key('k', 1) }));
+      const [inserted] = await insert(store, newJob({ lane: OTHER_LANE, idempotency: key('k', 2) }));
+      assert.equal(inserted?.isRepeat, false);
+    });
+
+    promises('a repeat is taken in also when the lane is full', async (store) => {
+      await insert(store, newJob({ idempotency: key('k') }));
+      const result = await store.insert([newJob({ idempotency: key('k') })], { pendingMax: 1 });
+      assert.equal(result.kind, 'inserted');
+    });
+
+    promises('a key outlives its time until its job has ended, and is forgotten then', async (store) => {
+      await insert(store, newJob({ idempotency: key('k', 1) }));
+      const { jobs } = await store.claim(LANE, 1, NOW);
+      const late = () => newJob({ idempotency: key('k', 1), acceptedAt: NOW + 25 * HOUR });
+      assert.equal((await insert(store, late()))[0]?.isRepeat, true);
+      await store.settle(finish(jobs[0]), 0, NOW);
+      assert.equal((await insert(store, late()))[0]?.isRepeat, false);
+    });
+  });
+
+  describe(`${name}: claiming`, () => {
+    promises('jobs of a lane are claimed in the order of acceptance', async (store) => {
+      const jobs = Array.from({ length: 5 }, () => newJob());
+      for (const job of jobs) await insert(store, job);
+      const first = await store.claim(LANE, 2, NOW);
+      const second = await store.claim(LANE, 9, NOW);
+      assert.deepEqual(
+        [...first.jobs, ...second.jobs].map((job) => job.id),
+        jobs.map((job) => job.id),
+      );
+    });
+
+    promises('a claimed job is sending and is not claimed again', async (store) => {
+      const job = newJob();
+      await insert(store, job);
+      await store.claim(LANE, 1, NOW);
+      assert.equal((await store.get([job.id]))[0]?.state, 'sending');
+      assert.deepEqual((await store.claim(LANE, 1, NOW)).jobs, []);
+    });
+
+    promises('a claim touches no other lane', async (store) => {
+      await insert(store, newJob({ lane: OTHER_LANE }));
+      assert.deepEqual((await store.claim(LANE, 1, NOW)).jobs, []);
+      assert.equal((await store.claim({ ...OTHER_LANE, client: 'other' }, 1, NOW)).jobs.length, 0);
+      assert.equal((await store.claim(OTHER_LANE, 1, NOW)).jobs.length, 1);
+    });
+
+    promises('a claim tells whether the lane has more', async (store) => {
+      await insert(store, newJob(), newJob());
+      assert.deepEqual((await store.claim(LANE, 1, NOW)).backlog, {
+        lane: LANE,
+        hasDue: true,
+        nextDueAt: null,
+      });
+      assert.deepEqual((await store.claim(LANE, 1, NOW)).backlog, {
+        lane: LANE,
+        hasDue: false,
+        nextDueAt: null,
+      });
+    });
+
+    promises('a job that asks for it is claimed at its insertion', async (store) => {
+      const job = newJob({ claim: true, data: bytes('"now"') });
+      const [inserted] = await insert(store, job);
+      assert.equal(inserted?.job.state, 'sending');
+      assert.equal(text(inserted?.claimed ?? undefined), '"now"');
+      assert.equal((await store.settle(finish(inserted?.claimed ?? undefined), 0, NOW)).settled, true);
+    });
+
+    promises('a job behind another queued one is not claimed at its insertion', async (store) => {
+      await insert(store, newJob());
+      const [inserted] = await insert(store, newJob({ claim: true }));
+      assert.equal(inserted?.claimed, null);
+      assert.equal(inserted?.job.state, 'queued');
+    });
+  });
+
+  describe(`${name}: settling`, () => {
+    promises('a finished job has its result, its attempt, and no payload to claim', async (store) => {
+      const [claimed] = await claimNew(store);
+      await store.settle(finish(claimed), 0, NOW);
+      const [job] = await store.get([claimed.id]);
+      assert.equal(job?.state, 'delivered');
+      assert.deepEqual(job?.result, ANSWER);
+      assert.equal(job?.finishedAt, NOW + 5);
+      assert.equal(job?.attempts, 1);
+      assert.deepEqual(await store.attempts(claimed.id), [attempt(1)]);
+      assert.deepEqual((await store.claim(LANE, 1, NOW + HOUR)).jobs, []);
+    });
+
+    promises('an undeliverable job has its failure', async (store) => {
+      const [claimed] = await claimNew(store);
+      const result: JobResult = { kind: 'failure', failure: { code: 'timeout', detail: 'too slow' } };
+      await store.settle({ ...finish(claimed), state: 'undeliverable', result }, 0, NOW);
+      const [job] = await store.get([claimed.id]);
+      assert.equal(job?.state, 'undeliverable');
+      assert.deepEqual(job?.result, result);
+    });
+
+    promises('an empty and a truncated answer come back as they were', async (store) => {
+      for (const [body, truncated] of [
+        ['', false],
+        ['ä'.repeat(32_768), true],
+      ] as const) {
+        const [claimed] = await claimNew(store);
+        const result: JobResult = { kind: 'answer', answer: { status: 299, body, truncated } };
+        await store.settle({ ...finish(claimed), result }, 0, NOW);
+        assert.deepEqual((await store.get([claimed.id]))[0]?.result, result);
+      }
+    });
+
+    promises('settling with an old lease changes nothing', async (store) => {
+      const [claimed] = await claimNew(store);
+      await store.settle(release(claimed), 0, NOW);
+      const again = (await store.claim(LANE, 1, NOW)).jobs[0];
+      const { settled } = await store.settle(finish(claimed), 0, NOW);
+      assert.equal(settled, false);
+      assert.equal((await store.get([claimed.id]))[0]?.state, 'sending');
+      assert.deepEqual(await store.attempts(claimed.id), []);
+      assert.equal((await store.settle(finish(again), 0, NOW)).settled, true);
+    });
+
+    promises('settling twice changes nothing the second time', async (store) => {
+      const [claimed] = await claimNew(store);
+      await store.settle(finish(claimed), 0, NOW);
+      assert.equal((await store.settle(wait(claimed, NOW + 1), 0, NOW)).settled, false);
+      assert.equal((await store.get([claimed.id]))[0]?.state, 'delivered');
+    });
+
+    promises('a waiting job is claimed when it is due and not before', async (store) => {
+      const [claimed] = await claimNew(store);
+      await store.settle(wait(claimed, NOW + 5_000), 0, NOW);
+      const [job] = await store.get([claimed.id]);
+      assert.equal(job?.state, 'waiting');
+      assert.equal(job?.nextAttemptAt, NOW + 5_000);
+      assert.deepEqual(job?.lastError, ERROR);
+      const early = await store.claim(LANE, 1, NOW + 4_999);
+      assert.deepEqual(early, { jobs: [], backlog: { lane: LANE, hasDue: false, nextDueAt: NOW + 5_000 } });
+      const due = await store.claim(LANE, 1, NOW + 5_000);
+      assert.deepEqual(
+        due.jobs.map(({ id, attempts, attemptsSpent }) => ({ id, attempts, attemptsSpent })),
+        [{ id: claimed.id, attempts: 1, attemptsSpent: 1 }],
+      );
+    });
+
+    promises('what is due again goes before what was never tried', async (store) => {
+      const [claimed] = await claimNew(store);
+      await insert(store, newJob());
+      await store.settle(wait(claimed, NOW + 1), 0, NOW);
+      assert.equal((await store.claim(LANE, 1, NOW + 1)).jobs[0]?.id, claimed.id);
+    });
+
+    promises('a released job is queued again in its old place, with no attempt spent', async (store) => {
+      const [claimed] = await claimNew(store);
+      await insert(store, newJob());
+      await store.settle(release(claimed), 0, NOW);
+      const [again] = (await store.claim(LANE, 1, NOW)).jobs;
+      assert.equal(again?.id, claimed.id);
+      assert.equal(again?.attempts, 0);
+      assert.equal(again?.attemptsSpent, 0);
+    });
+
+    promises(
+      'a job released after it may have been sent lists the attempt without spending it',
+      async (store) => {
+        const [claimed] = await claimNew(store);
+        const unknown = attempt(1, { code: 'answer_unknown', detail: 'stopped' });
+        await store.settle({ ...release(claimed), attempt: unknown }, 0, NOW);
+        assert.deepEqual(await store.attempts(claimed.id), [unknown]);
+        const [again] = (await store.claim(LANE, 1, NOW)).jobs;
+        assert.equal(again?.attempts, 1);
+        assert.equal(again?.attemptsSpent, 0);
+      },
+    );
+
+    promises('settling claims the next of the lane in the same step', async (store) => {
+      const [claimed] = await claimNew(store);
+      const next = newJob();
+      await insert(store, next, newJob());
+      const settled = await store.settle(finish(claimed), 1, NOW);
+      assert.deepEqual(
+        settled.next.jobs.map((job) => job.id),
+        [next.id],
+      );
+      assert.equal(settled.next.backlog.hasDue, true);
+    });
+  });
+
+  describe(`${name}: after a crash`, () => {
+    promises(
+      'what was being sent is recorded as answer unknown and is first in its lane again',
+      async (store, context) => {
+        const [claimed] = await claimNew(store);
+        const behind = newJob();
+        await insert(store, behind);
+        const reopened = await context.reopen();
+        assert.equal(await reopened.recover(NOW + 1_000), 1);
+        const attempts = await reopened.attempts(claimed.id);
+        assert.equal(attempts.length, 1);
+        assert.equal(attempts[0]?.error?.code, 'answer_unknown');
+        assert.equal(attempts[0]?.startedAt, NOW);
+        assert.equal(attempts[0]?.endedAt, NOW + 1_000);
+        const { jobs } = await reopened.claim(LANE, 2, NOW);
+        assert.deepEqual(
+          jobs.map((job) => job.id),
+          [claimed.id, behind.id],
+        );
+        assert.equal(jobs[0]?.attempts, 1);
+        assert.equal(jobs[0]?.attemptsSpent, 0);
+      },
+    );
+
+    promises('the lease of before the crash settles nothing', async (store, context) => {
+      const [claimed] = await claimNew(store);
+      const reopened = await context.reopen();
+      await reopened.recover(NOW);
+      assert.equal((await reopened.settle(finish(claimed), 0, NOW)).settled, false);
+    });
+
+    promises(
+      'the lanes with unfinished jobs are known again, with what is due and when',
+      async (store, context) => {
+        const [, retried] = [await claimNew(store), await claimNew(store, OTHER_LANE)];
+        await store.settle(wait(retried[0], NOW + 50), 0, NOW);
+        const done = await claimNew(store, { client: '', destination: 'https://c.example/' });
+        await store.settle(finish(done[0]), 0, NOW);
+        const reopened = await context.reopen();
+        await reopened.recover(NOW);
+        const lanes = await reopened.busyLanes(NOW);
+        assert.deepEqual(
+          lanes.sort((a, b) => a.lane.destination.localeCompare(b.lane.destination)),
+          [
+            { lane: LANE, hasDue: true, nextDueAt: null },
+            { lane: OTHER_LANE, hasDue: false, nextDueAt: NOW + 50 },
+          ],
+        );
+        assert.equal((await reopened.busyLanes(NOW + 50)).filter((lane) => lane.hasDue).length, 2);
+      },
+    );
+
+    promises('the lane limit holds after the store is opened again', async (store, context) => {
+      await insert(store, newJob());
+      const reopened = await context.reopen();
+      assert.equal((await reopened.insert([newJob()], { pendingMax: 1 })).kind, 'refused');
+    });
+  });
+
+  describe(`${name}: retention`, () => {
+    promises('only what finished before the limit is deleted, at most as much as asked', async (store) => {
+      const finished = [];
+      for (let n = 0; n < 3; n += 1) {
+        const [claimed] = await claimNew(store);
+        await store.settle(finish(claimed, NOW + n * HOUR), 0, NOW);
+        finished.push(claimed.id);
+      }
+      const open = newJob();
+      await insert(store, open);
+      assert.equal(await store.deleteExpired(NOW + 2 * HOUR, NOW, 1), 1);
+      assert.equal(await store.deleteExpired(NOW + 2 * HOUR, NOW, 10), 1);
+      const left = await store.get([...finished, open.id]);
+      assert.deepEqual(
+        left.map((job) => job?.id),
+        [undefined, undefined, finished[2], open.id],
+      );
+      assert.deepEqual(await store.attempts(finished[0] ?? ''), []);
+    });
+
+    promises('a finished job outlives its idempotency key', async (store) => {
+      const [claimed] = await claimNew(store, LANE, key('k'));
+      await store.settle(finish(claimed), 0, NOW);
+      assert.equal(await store.deleteExpired(NOW + HOUR, NOW + HOUR, 10), 0);
+      assert.equal((await insert(store, newJob({ idempotency: key('k') })))[0]?.job.id, claimed.id);
+      assert.equal(await store.deleteExpired(NOW + HOUR, NOW + 24 * HOUR, 10), 1);
+      assert.equal((await insert(store, newJob({ idempotency: key('k') })))[0]?.isRepeat, false);
+    });
+  });
+
+  describe(`${name}: changes and secrets`, () => {
+    promises(
+      'a listener hears of every change of state after it can be read, until it stops',
+      async (store) => {
+        const heard: string[] = [];
+        const stop = store.onChange((ids) => heard.push(...ids));
+        const job = newJob();
+        await insert(store, job);
+        const { jobs } = await store.claim(LANE, 1, NOW);
+        assert.deepEqual(heard, [job.id]);
+        await store.settle(finish(jobs[0]), 0, NOW);
+        assert.deepEqual(heard, [job.id, job.id]);
+        stop();
+        await claimNew(store);
+        assert.equal(heard.length, 2);
+      },
+    );
+
+    promises('a secret is kept under its name; of two the first wins', async (store, context) => {
+      assert.equal(await store.secrets.get('a'), null);
+      assert.deepEqual(Buffer.from(await store.secrets.putIfAbsent('a', bytes('1'))), Buffer.from('1'));
+      assert.deepEqual(Buffer.from(await store.secrets.putIfAbsent('a', bytes('2'))), Buffer.from('1'));
+      const reopened = await context.reopen();
+      assert.deepEqual(Buffer.from((await reopened.secrets.get('a')) ?? []), Buffer.from('1'));
+    });
+
+    promises(
+      'a closed store refuses with store_unavailable, and closing twice is harmless',
+      async (store) => {
+        await store[Symbol.asyncDispose]();
+        await store[Symbol.asyncDispose]();
+        await assert.rejects(store.ping(), { code: 'store_unavailable' });
+        await assert.rejects(store.get([randomUUID()]), { code: 'store_unavailable' });
+      },
+    );
+
+    promises('closing lets what was asked for before finish', async (store, context) => {
+      const jobs = Array.from({ length: 20 }, () => newJob());
+      const inserting = Promise.all(jobs.map((job) => insert(store, job)));
+      const reopened = await context.reopen();
+      await inserting;
+      assert.equal((await reopened.claim(LANE, 50, NOW)).jobs.length, 20);
+    });
+  });
+}
+
+const ERROR: AttemptError = { code: 'connection_failed', detail: 'refused' };
+
+function newJob(fields: Partial<NewJob> = {}): NewJob {
+  return {
+    id: randomUUID(),
+    lane: LANE,
+    data: bytes('{}'),
+    attemptsMax: 9,
+    acceptedAt: NOW,
+    idempotency: null,
+    claim: false,
+    ...fields,
+  };
+}
+
+function key(name: string, digest = 0): NonNullable<NewJob['idempotency']> {
+  return { key: name, digest: new Uint8Array([digest]), expiresAt: NOW + 24 * HOUR };
+}
+
+async function insert(store: JobStore, ...jobs: NewJob[]): Promise<readonly Inserted[]> {
+  const result: InsertResult = await store.insert(jobs, LIMITS);
+  assert.equal(result.kind, 'inserted');
+  return result.kind === 'inserted' ? result.jobs : [];
+}
+
+/** A new job, claimed at once. */
+async function claimNew(
+  store: JobStore,
+  lane = LANE,
+  idempotency: NewJob['idempotency'] = null,
+): Promise<[ClaimedJob]> {
+  await insert(store, newJob({ lane, idempotency }));
+  const [claimed] = (await store.claim(lane, 1, NOW)).jobs;
+  assert.ok(claimed);
+  return [claimed];
+}
+
+function attempt(number: number, error: AttemptError | null = null, endedAt = NOW + 5): Attempt {
+  return {
+    number,
+    startedAt: NOW,
+    endedAt,
+    address: '192.0.2.1',
+    status: error === null ? 200 : null,
+    error,
+  };
+}
+
+type Kind<K extends Settlement['kind']> = Extract<Settlement, { kind: K }>;
+
+function of(claimed: ClaimedJob | undefined) {
+  assert.ok(claimed);
+  return { id: claimed.id, lane: claimed.lane, lease: claimed.lease };
+}
+
+function finish(claimed: ClaimedJob | undefined, endedAt = NOW + 5): Kind<'finished'> {
+  return {
+    ...of(claimed),
+    kind: 'finished',
+    state: 'delivered',
+    result: ANSWER,
+    attempt: attempt((claimed?.attempts ?? 0) + 1, null, endedAt),
+  };
+}
+
+function wait(claimed: ClaimedJob | undefined, nextAttemptAt: number): Kind<'waiting'> {
+  const number = (claimed?.attempts ?? 0) + 1;
+  return {
+    ...of(claimed),
+    kind: 'waiting',
+    nextAttemptAt,
+    lastError: ERROR,
+    attempt: attempt(number, ERROR),
+  };
+}
+
+function release(claimed: ClaimedJob | undefined): Kind<'released'> {
+  return { ...of(claimed), kind: 'released', attempt: null };
+}
+
+function bytes(content: string): Uint8Array {
+  return Buffer.from(content);
+}
+
+function text(job: { data: Uint8Array } | undefined): string {
+  return Buffer.from(job?.data ?? []).toString();
+}

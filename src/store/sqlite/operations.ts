@@ -1,0 +1,53 @@
+import type { Lane } from '../../export/job.ts';
+import type {
+  Claim,
+  InsertLimits,
+  InsertResult,
+  LaneBacklog,
+  NewJob,
+  Settlement,
+} from '../../export/job-store.ts';
+
+/**
+ * What the store asks of its writer thread. Each operation is a step of one transaction; those that arrive together
+ * share it.
+ */
+export type Operation =
+  | { readonly kind: 'insert'; readonly jobs: readonly NewJob[]; readonly limits: InsertLimits }
+  | { readonly kind: 'claim'; readonly lane: Lane; readonly count: number; readonly now: number }
+  | {
+      readonly kind: 'settle';
+      readonly settlement: Settlement;
+      readonly claimNext: number;
+      readonly now: number;
+    }
+  | { readonly kind: 'recover'; readonly now: number }
+  | { readonly kind: 'busyLanes'; readonly now: number }
+  | {
+      readonly kind: 'deleteExpired';
+      readonly finishedBefore: number;
+      readonly now: number;
+      readonly limit: number;
+    }
+  | { readonly kind: 'putSecret'; readonly name: string; readonly value: Uint8Array }
+  | { readonly kind: 'ping' };
+
+/** What each kind of operation results in. */
+export interface Results {
+  insert: InsertResult;
+  claim: Claim;
+  settle: { settled: boolean; next: Claim };
+  recover: number;
+  busyLanes: LaneBacklog[];
+  deleteExpired: number;
+  putSecret: Uint8Array;
+  ping: undefined;
+}
+
+export type ResultOf<O extends Operation> = Results[O['kind']];
+
+export interface BatchDone {
+  readonly results: readonly Results[Operation['kind']][];
+  /** The jobs whose state the batch changed. */
+  readonly changed: readonly string[];
+}

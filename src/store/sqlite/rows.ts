@@ -1,0 +1,88 @@
+import type { SQLOutputValue } from 'node:sqlite';
+import {
+  type Attempt,
+  type AttemptError,
+  type ExportJob,
+  type FailureCode,
+  isFinal,
+  type JobResult,
+  type JobState,
+} from '../../export/job.ts';
+import { JOB_STATES } from '../../export/job-store.ts';
+
+export type Row = Record<string, SQLOutputValue>;
+
+export const STATE = Object.fromEntries(JOB_STATES.map((state, number) => [state, number])) as Record<
+  JobState,
+  number
+>;
+
+/** What {@link toJob} reads; to be followed by a WHERE clause. */
+export const SELECT_JOB = `
+  SELECT j.*, l.client, l.destination, a.body, a.truncated
+  FROM jobs j JOIN lanes l ON l.id = j.lane LEFT JOIN answers a ON a.job = j.seq`;
+
+export function toJob(row: Row): ExportJob {
+  const state = JOB_STATES[Number(row.state)];
+  if (state === undefined) throw new Error(`The store holds a job of the unknown state ${row.state}.`);
+  return {
+    id: toUuid(row.id as Uint8Array),
+    lane: { client: String(row.client), destination: String(row.destination) },
+    state,
+    dataBytes: Number(row.data_bytes),
+    attemptsMax: Number(row.attempts_max),
+    attempts: Number(row.attempts),
+    attemptsSpent: Number(row.attempts_spent),
+    acceptedAt: Number(row.accepted_at),
+    nextAttemptAt: toNumberOrNull(row.next_attempt_at),
+    lastError: toAttemptError(row.last_error_code, row.last_error_detail),
+    finishedAt: toNumberOrNull(row.finished_at),
+    result: isFinal(state) ? toResult(row) : null,
+  };
+}
+
+export function toAttempt(row: Row): Attempt {
+  return {
+    number: Number(row.number),
+    startedAt: Number(row.started_at),
+    endedAt: Number(row.ended_at),
+    address: row.address === null ? null : String(row.address),
+    status: toNumberOrNull(row.status),
+    error: toAttemptError(row.error_code, row.error_detail),
+  };
+}
+
+function toResult(row: Row): JobResult {
+  if (row.result_code !== null) {
+    const failure = { code: String(row.result_code) as FailureCode, detail: String(row.result_detail) };
+    return { kind: 'failure', failure };
+  }
+  const answer = {
+    status: Number(row.result_status),
+    body: String(row.body ?? ''),
+    truncated: row.truncated === 1,
+  };
+  return { kind: 'answer', answer };
+}
+
+function toAttemptError(
+  code: SQLOutputValue | undefined,
+  detail: SQLOutputValue | undefined,
+): AttemptError | null {
+  if (code === null || code === undefined) return null;
+  return { code: String(code) as AttemptError['code'], detail: String(detail) };
+}
+
+function toNumberOrNull(value: SQLOutputValue | undefined): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
+
+/** 16 bytes for a UUID: half the index of its text. */
+export function fromUuid(id: string): Uint8Array {
+  return Buffer.from(id.replaceAll('-', ''), 'hex');
+}
+
+export function toUuid(bytes: Uint8Array): string {
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,154 @@
+import type { DatabaseSync } from 'node:sqlite';
+
+/**
+ * Every change of the schema, in order; append only. Entry n brings a store from version n to n + 1, and SQLite's
+ * `user_version` says how many have been applied.
+ *
+ * Times are milliseconds since 1970. States are numbered by `JOB_STATES`.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  -- What is sent one after the other: the exports of one client to one destination.
+  CREATE TABLE lanes (
+    id INTEGER PRIMARY KEY,
+    client TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    UNIQUE (client, destination)
+  ) STRICT;
+
+  -- seq is the order of acceptance.
+  CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    lane INTEGER NOT NULL REFERENCES lanes (id),
+    state INTEGER NOT NULL,
+    data_bytes INTEGER NOT NULL,
+    attempts_max INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    attempts_spent INTEGER NOT NULL DEFAULT 0,
+    accepted_at INTEGER NOT NULL,
+    lease INTEGER,
+    claimed_at INTEGER,
+    next_attempt_at INTEGER,
+    last_error_code TEXT,
+    last_error_detail TEXT,
+    finished_at INTEGER,
+    result_status INTEGER,
+    result_code TEXT,
+    result_detail TEXT,
+    key_expires_at INTEGER
+  ) STRICT;
+  CREATE INDEX jobs_queued ON jobs (lane, seq) WHERE state = 0;
+  CREATE INDEX jobs_sending ON jobs (seq) WHERE state = 1;
+  CREATE INDEX jobs_waiting ON jobs (lane, next_attempt_at) WHERE state = 2;
+  CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+
+  -- Apart from the job, and deleted with its end: nulling a column would leave the row at its full size.
+  CREATE TABLE payloads (
+    job INTEGER PRIMARY KEY,
+    data BLOB NOT NULL
+  ) STRICT;
+
+  CREATE TABLE answers (
+    job INTEGER PRIMARY KEY,
+    body TEXT NOT NULL,
+    truncated INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE attempts (
+    job INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER NOT NULL,
+    address TEXT,
+    status INTEGER,
+    error_code TEXT,
+    error_detail TEXT,
+    PRIMARY KEY (job, number)
+  ) STRICT, WITHOUT ROWID;
+
+  -- job is the id, not the seq: SQLite may give a deleted job's seq to another one.
+  CREATE TABLE idempotency_keys (
+    lane INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    job BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (lane, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
+
+  -- Encrypted by the service under its master key.
+  CREATE TABLE secrets (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** Marks a file as ours ("dbxe"), so that another program's database is never taken for a store. */
+const APPLICATION_ID = 0x64627865;
+
+/**
+ * Makes a connection the store's writer, and brings the store to this version's schema in one transaction.
+ *
+ * @throws Error when the file belongs to another program or to a newer version of this service; it is left as it was
+ */
+export function openForWriting(db: DatabaseSync): void {
+  const version = identify(db);
+  configure(db);
+  if (version < SCHEMA_VERSION) migrate(db, version);
+}
+
+/** The store's schema version; 0 for an empty file. */
+function identify(db: DatabaseSync): number {
+  const version = pragma(db, 'user_version');
+  const applicationId = pragma(db, 'application_id');
+  if (applicationId !== APPLICATION_ID && (applicationId !== 0 || version !== 0 || hasTables(db))) {
+    throw new Error('The file is a database, but not one of the export service. Nothing was changed.');
+  }
+  if (version > SCHEMA_VERSION) {
+    throw new Error(
+      `The store has schema version ${version}; this release knows versions up to ${SCHEMA_VERSION}. ` +
+        'Use the release that wrote it, or a newer one. Nothing was changed.',
+    );
+  }
+  return version;
+}
+
+/**
+ * Sets up a connection that writes. 16 KiB pages: measured 1.3 times as fast as 4 KiB. `synchronous = FULL` flushes the
+ * write-ahead log at every commit; `fullfsync` makes that reach the platter on macOS too.
+ */
+function configure(db: DatabaseSync): void {
+  db.exec(`
+    PRAGMA page_size = 16384;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA fullfsync = ON;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -65536;
+  `);
+}
+
+function migrate(db: DatabaseSync, version: number): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+    db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`);
+    db.exec('COMMIT');
+  } catch (error) {
+    db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function pragma(db: DatabaseSync, name: 'user_version' | 'application_id'): number {
+  return Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
+}
+
+function hasTables(db: DatabaseSync): boolean {
+  return db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined;
+}

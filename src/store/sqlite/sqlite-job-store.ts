@@ -1,0 +1,158 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { ExportError } from '../../export/errors.ts';
+import type { Attempt, ExportJob, Lane } from '../../export/job.ts';
+import type {
+  Claim,
+  InsertLimits,
+  InsertResult,
+  JobStore,
+  LaneBacklog,
+  NewJob,
+  SecretStore,
+  Settlement,
+} from '../../export/job-store.ts';
+import { fromUuid, type Row, SELECT_JOB, toAttempt, toJob } from './rows.ts';
+import { StoreLock } from './store-lock.ts';
+import { WriterClient } from './writer-client.ts';
+
+/**
+ * The embedded store: one SQLite file in WAL mode, flushed at every commit.
+ *
+ * Writing has a thread of its own ({@link WriterClient}). Reading happens here, on a read-only connection: it takes
+ * microseconds, WAL lets it run beside the writer, and a read after an answered write sees that write.
+ */
+export class SqliteJobStore implements JobStore {
+  readonly secrets: SecretStore;
+  readonly #lock: StoreLock;
+  readonly #reader: Reader;
+  readonly #writer: WriterClient;
+  readonly #listeners: Set<(ids: readonly string[]) => void>;
+
+  private constructor(
+    lock: StoreLock,
+    writer: WriterClient,
+    reader: Reader,
+    listeners: Set<(ids: readonly string[]) => void>,
+  ) {
+    this.#lock = lock;
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#listeners = listeners;
+    this.secrets = {
+      get: (name) => this.#read((from) => from.secret(name)),
+      putIfAbsent: (name, value) => writer.perform({ kind: 'putSecret', name, value }),
+    };
+  }
+
+  /**
+   * Opens the store at `path`, creating or migrating it.
+   *
+   * @param onDeath hears when the writer thread ends unasked; every later write is then refused
+   * @throws Error when another process uses it, it is not ours, or of a newer version
+   */
+  static async open(path: string, onDeath: (error: Error) => void = () => {}): Promise<SqliteJobStore> {
+    using cleanup = new DisposableStack();
+    const lock = cleanup.use(new StoreLock(path));
+    const listeners = new Set<(ids: readonly string[]) => void>();
+    const publish = (ids: readonly string[]): void => {
+      for (const listener of listeners) listener(ids);
+    };
+    const writer = await WriterClient.start(path, publish, onDeath);
+    const store = new SqliteJobStore(lock, writer, new Reader(path), listeners);
+    cleanup.move();
+    return store;
+  }
+
+  insert(jobs: readonly NewJob[], limits: InsertLimits): Promise<InsertResult> {
+    return this.#writer.perform({ kind: 'insert', jobs, limits });
+  }
+
+  get(ids: readonly string[]): Promise<(ExportJob | null)[]> {
+    return this.#read((from) => ids.map((id) => from.job(id)));
+  }
+
+  claim(lane: Lane, count: number, now: number): Promise<Claim> {
+    return this.#writer.perform({ kind: 'claim', lane, count, now });
+  }
+
+  settle(settlement: Settlement, claimNext: number, now: number): Promise<{ settled: boolean; next: Claim }> {
+    return this.#writer.perform({ kind: 'settle', settlement, claimNext, now });
+  }
+
+  recover(now: number): Promise<number> {
+    return this.#writer.perform({ kind: 'recover', now });
+  }
+
+  busyLanes(now: number): Promise<LaneBacklog[]> {
+    return this.#writer.perform({ kind: 'busyLanes', now });
+  }
+
+  deleteExpired(finishedBefore: number, now: number, limit: number): Promise<number> {
+    return this.#writer.perform({ kind: 'deleteExpired', finishedBefore, now, limit });
+  }
+
+  attempts(id: string): Promise<Attempt[]> {
+    return this.#read((from) => from.attempts(id));
+  }
+
+  onChange(listener: (ids: readonly string[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  ping(): Promise<void> {
+    return this.#writer.perform({ kind: 'ping' });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer.close();
+    this.#reader[Symbol.dispose]();
+    this.#lock[Symbol.dispose]();
+  }
+
+  /** Reads are synchronous underneath; what they throw becomes a rejection with a code. */
+  async #read<T>(read: (from: Reader) => T): Promise<T> {
+    try {
+      return read(this.#reader);
+    } catch (cause) {
+      throw new ExportError('store_unavailable', 'The store could not be read. Try again in a moment.', {
+        retryAfterSeconds: 5,
+        cause,
+      });
+    }
+  }
+}
+
+/** A read-only connection with its statements. */
+class Reader implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #job: StatementSync;
+  readonly #attempts: StatementSync;
+  readonly #secret: StatementSync;
+
+  constructor(path: string) {
+    this.#db = new DatabaseSync(path, { readOnly: true });
+    this.#job = this.#db.prepare(`${SELECT_JOB} WHERE j.id = ?`);
+    this.#attempts = this.#db.prepare(
+      'SELECT a.* FROM attempts a JOIN jobs j ON j.seq = a.job WHERE j.id = ? ORDER BY a.number',
+    );
+    this.#secret = this.#db.prepare('SELECT value FROM secrets WHERE name = ?');
+  }
+
+  job(id: string): ExportJob | null {
+    const row = this.#job.get(fromUuid(id)) as Row | undefined;
+    return row === undefined ? null : toJob(row);
+  }
+
+  attempts(id: string): Attempt[] {
+    return (this.#attempts.all(fromUuid(id)) as Row[]).map(toAttempt);
+  }
+
+  secret(name: string): Uint8Array | null {
+    return (this.#secret.get(name)?.value as Uint8Array | undefined) ?? null;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#db.isOpen) this.#db.close();
+  }
+}

@@ -1,0 +1,26 @@
+import { DatabaseSync } from 'node:sqlite';
+
+/**
+ * Keeps a second process off a store. The lock is SQLite's own, on a small database beside the store: the system lets
+ * go of it when the process is gone, however it went, so there is never a stale lock to remove by hand.
+ */
+export class StoreLock implements Disposable {
+  readonly #db: DatabaseSync;
+
+  /** @throws Error when another process holds it */
+  constructor(storePath: string) {
+    this.#db = new DatabaseSync(`${storePath}.lock`);
+    try {
+      this.#db.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
+    } catch (error) {
+      this.#db.close();
+      throw new Error(`Another process uses the store ${storePath}: only one service at a time can.`, {
+        cause: error,
+      });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#db.isOpen) this.#db.close();
+  }
+}

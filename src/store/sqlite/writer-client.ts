@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { ExportError } from '../../export/errors.ts';
+import type { BatchDone, Operation, ResultOf } from './operations.ts';
+import { pack, withPayloads } from './packing.ts';
+import type { FromWriter, ToWriter } from './writer-thread.ts';
+
+/** Operations that share a commit at most; the rest goes into the next one. */
+const BATCH_OPERATIONS_MAX = 1_024;
+const RETRY_AFTER_SECONDS = 5;
+/** SQLite's primary result code for a full disk or a reached page limit. */
+const SQLITE_FULL = 13;
+
+interface Waiting {
+  readonly operation: Operation;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * The main thread's side of the writer: group commit. One batch is under way; what arrives meanwhile is the next. So a
+ * lone operation waits for nobody, and under load one flush of the disk serves hundreds.
+ */
+export class WriterClient {
+  readonly #worker: Worker;
+  readonly #onChange: (ids: readonly string[]) => void;
+  readonly #onDeath: (error: Error) => void;
+  #waiting: Waiting[] = [];
+  #underWay: Waiting[] = [];
+  #isScheduled = false;
+  #death: Error | null = null;
+  /** There once closing has begun. */
+  #exit: Promise<unknown> | null = null;
+
+  private constructor(
+    worker: Worker,
+    onChange: (ids: readonly string[]) => void,
+    onDeath: (error: Error) => void,
+  ) {
+    this.#worker = worker;
+    this.#onChange = onChange;
+    this.#onDeath = onDeath;
+    worker.on('message', (message: FromWriter) => this.#receive(message));
+    worker.on('error', (error: Error) => this.#die(error));
+    worker.on('exit', () => this.#die(new Error('The writer thread ended.')));
+  }
+
+  /**
+   * Starts the writer thread on the store at `path`, which it creates or migrates.
+   *
+   * @param onChange hears after each commit which jobs changed
+   * @param onDeath hears when the thread ends unasked; every later operation is then refused
+   * @throws Error when the store cannot be opened
+   */
+  static async start(
+    path: string,
+    onChange: (ids: readonly string[]) => void,
+    onDeath: (error: Error) => void,
+  ): Promise<WriterClient> {
+    // The compiled package has .js files; a checkout runs the .ts ones.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./writer-thread.${extension}`, import.meta.url), {
+      workerData: { path },
+    });
+    const [first] = (await once(worker, 'message')) as [FromWriter];
+    if (first.kind === 'ready') return new WriterClient(worker, onChange, onDeath);
+    await worker.terminate();
+    throw new Error(
+      first.kind === 'failed' ? first.message : `The writer thread began with "${first.kind}".`,
+    );
+  }
+
+  perform<O extends Operation>(operation: O): Promise<ResultOf<O>> {
+    if (this.#death !== null || this.#exit !== null) {
+      return Promise.reject(unavailable(this.#death ?? new Error('The store is closed.')));
+    }
+    return new Promise<ResultOf<O>>((resolve, reject) => {
+      this.#waiting.push({ operation, resolve: resolve as (result: unknown) => void, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Finishes what was asked for, then closes the store. */
+  async close(): Promise<void> {
+    if (this.#exit === null) {
+      this.#exit = this.#death === null ? once(this.#worker, 'exit') : Promise.resolve();
+      this.#schedule();
+    }
+    await this.#exit;
+  }
+
+  /** Sends at the end of this turn of the event loop, so that what one turn asks for shares a commit. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#underWay.length > 0) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#send());
+  }
+
+  #send(): void {
+    this.#isScheduled = false;
+    if (this.#death !== null) return;
+    if (this.#waiting.length === 0) {
+      if (this.#exit !== null) this.#post({ kind: 'close' }, []);
+      return;
+    }
+    this.#underWay = this.#waiting.splice(0, BATCH_OPERATIONS_MAX);
+    const { packed, payloads } = pack(this.#underWay.map(({ operation }) => operation));
+    this.#post({ kind: 'batch', packed, payloads }, [payloads]);
+  }
+
+  #receive(message: FromWriter): void {
+    if (message.kind === 'done') this.#resolve(message.done);
+    else if (message.kind === 'failed') this.#reject(toExportError(message));
+    if (this.#waiting.length > 0 || this.#exit !== null) this.#schedule();
+  }
+
+  #resolve(done: BatchDone): void {
+    const batch = this.#takeUnderWay();
+    for (const [index, { operation, resolve }] of batch.entries()) {
+      const result = done.results[index];
+      resolve(
+        operation.kind === 'insert'
+          ? withPayloads(result as ResultOf<typeof operation>, operation.jobs)
+          : result,
+      );
+    }
+    if (done.changed.length > 0) this.#onChange(done.changed);
+  }
+
+  #reject(error: Error): void {
+    for (const { reject } of this.#takeUnderWay()) reject(error);
+  }
+
+  #takeUnderWay(): Waiting[] {
+    const batch = this.#underWay;
+    this.#underWay = [];
+    return batch;
+  }
+
+  #post(message: ToWriter, transfer: ArrayBuffer[]): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #die(error: Error): void {
+    if (this.#death !== null) return;
+    this.#death = error;
+    const lost = [...this.#underWay, ...this.#waiting];
+    this.#underWay = [];
+    this.#waiting = [];
+    for (const { reject } of lost) reject(unavailable(error));
+    if (this.#exit === null) this.#onDeath(error);
+  }
+}
+
+function toExportError(failed: Extract<FromWriter, { kind: 'failed' }>): ExportError {
+  const cause = new Error(failed.message);
+  // Extended result codes keep the primary one in their low byte.
+  if (failed.sqliteCode !== null && (failed.sqliteCode & 0xff) === SQLITE_FULL) {
+    return new ExportError('store_full', 'The disk or the store is full. Nothing was queued.', { cause });
+  }
+  return unavailable(cause);
+}
+
+function unavailable(cause: Error): ExportError {
+  return new ExportError(
+    'store_unavailable',
+    'The store could not be written. Whether the export was queued is not certain: repeat it with the same Idempotency-Key.',
+    { retryAfterSeconds: RETRY_AFTER_SECONDS, cause },
+  );
+}

@@ -1,0 +1,54 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { BatchDone } from './operations.ts';
+import { type PackedOperation, unpack, withoutPayloads } from './packing.ts';
+import { SqliteWriter } from './writer.ts';
+
+/** What the main thread sends: a batch for one transaction, or the request to close. */
+export type ToWriter =
+  | { readonly kind: 'batch'; readonly packed: PackedOperation[]; readonly payloads: ArrayBuffer }
+  | { readonly kind: 'close' };
+
+/** What the writer answers, once for each message and once when it is ready. */
+export type FromWriter =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'done'; readonly done: BatchDone }
+  | { readonly kind: 'failed'; readonly message: string; readonly sqliteCode: number | null };
+
+const port = parentPort;
+if (port === null) throw new Error('writer-thread is to be started as a worker thread.');
+
+const answer = (message: FromWriter): void => port.postMessage(message);
+
+function failure(error: unknown): FromWriter {
+  const sqliteCode = (error as { errcode?: unknown }).errcode;
+  return {
+    kind: 'failed',
+    message: error instanceof Error ? error.message : String(error),
+    sqliteCode: typeof sqliteCode === 'number' ? sqliteCode : null,
+  };
+}
+
+function open(path: string): void {
+  const writer = new SqliteWriter(path);
+  port?.on('message', (message: ToWriter) => {
+    if (message.kind === 'close') {
+      writer.close();
+      port.close();
+      return;
+    }
+    try {
+      const done = writer.run(unpack(message.packed, message.payloads));
+      answer({ kind: 'done', done: withoutPayloads(done) });
+    } catch (error) {
+      answer(failure(error));
+    }
+  });
+  answer({ kind: 'ready' });
+}
+
+try {
+  open((workerData as { path: string }).path);
+} catch (error) {
+  answer(failure(error));
+  port.close();
+}
