@@ -5,11 +5,11 @@ import type { ClaimedJob } from './job-store.ts';
 export interface Dispatch {
   /**
    * Asks for a place to send the next job of this lane at once. When true, the caller owns that place and gives it to
-   * `start` or back with `cancel`.
+   * `send` or back with `cancel`.
    */
   reserve(lane: Lane): boolean;
   /** Sends a job that was claimed for a reserved place. */
-  start(job: ClaimedJob): void;
+  send(job: ClaimedJob): void;
   /** Gives a reserved place back. */
   cancel(lane: Lane): void;
   /** Says that the lane has jobs on disk which nobody has claimed. */

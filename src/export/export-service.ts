@@ -71,7 +71,7 @@ export class ExportService {
     const jobs = requests.map((request) => this.#newJob(request, client));
     const result = await this.#insert(jobs);
     if (result.kind === 'refused') throw insertRefusal(result, requests, this.#parts.limits);
-    return result.jobs.map((inserted) => inserted.job);
+    return result.jobs.map(asAccepted);
   }
 
   /**
@@ -221,13 +221,18 @@ export class ExportService {
     const { dispatch } = this.#parts;
     for (const [index, job] of jobs.entries()) {
       const outcome = inserted[index];
-      if (outcome?.claimed) dispatch.start(outcome.claimed);
+      if (outcome?.claimed) dispatch.send(outcome.claimed);
       else {
         if (job.claim) dispatch.cancel(job.lane);
         if (outcome && !outcome.isRepeat) dispatch.queued(job.lane);
       }
     }
   }
+}
+
+/** A new export is answered as it was accepted, also when its first attempt was claimed in the same commit. */
+function asAccepted({ job, isRepeat }: Inserted): ExportJob {
+  return isRepeat ? job : { ...job, state: 'queued' };
 }
 
 function insertRefusal(

@@ -156,3 +156,16 @@ class Reader implements Disposable {
     if (this.#db.isOpen) this.#db.close();
   }
 }
+
+/**
+ * The secrets of a store, read beside a service that uses it.
+ *
+ * @throws Error when there is no store at `path`
+ */
+export function readSecrets(path: string): Pick<SecretStore, 'get'> & Disposable {
+  const reader = new Reader(path);
+  return {
+    get: async (name) => reader.secret(name),
+    [Symbol.dispose]: () => reader[Symbol.dispose](),
+  };
+}

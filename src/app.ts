@@ -1,0 +1,201 @@
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { v7 as uuidV7 } from 'uuid';
+import { Authorizer } from './auth/authorizer.ts';
+import type { Config } from './config.ts';
+import { Dispatcher, type DispatchObserver } from './delivery/dispatcher.ts';
+import { createEgressGuard, type EgressGuard, parseNetwork } from './delivery/egress-guard.ts';
+import { HttpDeliverer } from './delivery/http-deliverer.ts';
+import { type Clock, systemClock } from './export/clock.ts';
+import type { Deliverer } from './export/deliverer.ts';
+import { ExportService } from './export/export-service.ts';
+import { JobFeed } from './export/job-feed.ts';
+import type { JobStore } from './export/job-store.ts';
+import { ResultSweeper } from './export/result-sweeper.ts';
+import type { Readiness } from './http/probes.ts';
+import { createHttpServer, type HttpServer } from './http/server.ts';
+import type { MasterKey } from './keys/master-key.ts';
+import { openMasterKey, openRootKey } from './keys/store-keys.ts';
+import { SqliteJobStore } from './store/sqlite/sqlite-job-store.ts';
+import { type Log, originOf } from './telemetry/log.ts';
+import { VERSION } from './version.ts';
+
+/** Parts a test may replace. Whoever passes a store or a deliverer closes it. */
+export interface Overrides {
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly store?: JobStore;
+  readonly deliverer?: Deliverer;
+}
+
+/** A running service. Disposing it is a clean stop; disposing it twice is harmless. */
+export interface App extends AsyncDisposable {
+  /** Where it listens, such as `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** Resolves when the service cannot go on by itself, with the reason. */
+  readonly failed: Promise<Error>;
+}
+
+/**
+ * Puts the service together and starts it: the one place that knows every part. Parts are closed in the reverse order
+ * of their making, also when the start fails half way.
+ *
+ * @throws Error when a part cannot start, in words for whoever runs the box
+ */
+export async function createApp(config: Config, log: Log, overrides: Overrides = {}): Promise<App> {
+  await using cleanup = new AsyncDisposableStack();
+  const clock = overrides.clock ?? systemClock;
+  const failure = Promise.withResolvers<Error>();
+
+  const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
+  const masterKey = await openMasterKey(store.secrets, config.keyFile);
+  const rootKey = await givenRootKey(config, store, masterKey);
+
+  const guard = egressGuardOf(config);
+  const deliverer = overrides.deliverer ?? cleanup.use(httpDelivererOf(config, guard, clock));
+  const dispatcher = new Dispatcher({
+    store,
+    deliverer,
+    clock,
+    random: overrides.random ?? Math.random,
+    retryPolicy: { retryBaseMs: config.retryBaseMs },
+    limits: { laneConcurrency: config.laneConcurrency, concurrency: config.concurrency },
+    observer: dispatchLog(log),
+  });
+
+  const feed = new JobFeed();
+  cleanup.defer(store.onChange((ids) => feed.publish(ids)));
+  const service = new ExportService({
+    store,
+    dispatch: dispatcher,
+    feed,
+    clock,
+    destinationPolicy: guard,
+    newId: uuidV7,
+    digest: (data, attemptsMax) => masterKey.digest(data, String(attemptsMax)),
+    limits: { pendingMax: config.pendingMax, waitingMax: config.waitingMax },
+  });
+  const sweeper = cleanup.use(
+    new ResultSweeper({
+      store,
+      clock,
+      keepResultsMs: config.keepResultsMs,
+      onError: (error) => log.error({ err: error }, 'expired results could not be deleted'),
+    }),
+  );
+
+  const server = await createHttpServer({
+    service,
+    authorizer: new Authorizer({
+      keys: () => [rootKey],
+      target: config.name,
+      requireDestination: config.requireDestination,
+    }),
+    settings: {
+      bodyBytesMax: config.bodyBytesMax,
+      longPollMaxMs: config.longPollMsMax,
+      attemptsMax: config.attemptsMax,
+    },
+    readiness: () => readiness(store),
+    log: { unexpectedError: (error) => log.error({ err: error }, 'a request met an unexpected error') },
+    clock,
+  });
+  cleanup.defer(() => stop(service, dispatcher, server, config.drainMsMax));
+
+  // What a dead process had under way is recorded before anything is sent.
+  const recovered = await store.recover(clock.now());
+  if (recovered > 0) log.warn({ exports: recovered }, 'attempts cut off by the last stop are repeated');
+  const { port } = await server.listen(config.host, config.port);
+  await dispatcher.start();
+  sweeper.start();
+
+  const parts = cleanup.move();
+  return {
+    url: `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`,
+    failed: failure.promise,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+/** Accept nothing new, let attempts in flight end, answer what is still asked, close. */
+async function stop(
+  service: ExportService,
+  dispatcher: Dispatcher,
+  server: HttpServer,
+  drainMsMax: number,
+): Promise<void> {
+  service.stopAccepting();
+  await Promise.all([dispatcher.stop(drainMsMax), server.close()]);
+}
+
+async function openStore(config: Config, onDeath: (error: Error) => void): Promise<SqliteJobStore> {
+  // Only the owner of the service may look: the store holds people's data.
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  await mkdir(dirname(config.store.path), { recursive: true, mode: 0o700 });
+  return SqliteJobStore.open(config.store.path, onDeath);
+}
+
+async function givenRootKey(config: Config, store: JobStore, masterKey: MasterKey): Promise<Uint8Array> {
+  return configuredRootKey(config) ?? (await openRootKey(store.secrets, masterKey));
+}
+
+/** The root key from `--secret` or `--secret-file`; null when neither is given. */
+export function configuredRootKey(config: Pick<Config, 'secret' | 'secretFile'>): Uint8Array | null {
+  if (config.secret !== null) return Buffer.from(config.secret);
+  if (config.secretFile === null) return null;
+  const secret = readFileSync(config.secretFile);
+  if (secret.byteLength === 0) throw new Error(`The secret file ${config.secretFile} is empty.`);
+  return secret;
+}
+
+function egressGuardOf(config: Config): EgressGuard {
+  const allowNetworks = config.allowNetworks.map((cidr) => {
+    const network = parseNetwork(cidr);
+    if (network === null) throw new Error(`--allow-network ${cidr} is not a network.`);
+    return network;
+  });
+  return createEgressGuard({ allowHttp: config.allowHttp, allowNetworks });
+}
+
+function httpDelivererOf(config: Config, guard: EgressGuard, clock: Clock): HttpDeliverer {
+  return new HttpDeliverer({
+    guard,
+    clock,
+    version: VERSION,
+    attemptTimeoutMs: config.attemptTimeoutMs,
+    responseBytesMax: config.responseBytesMax,
+    destinationCa: config.destinationCa === null ? null : readFileSync(config.destinationCa, 'utf8'),
+  });
+}
+
+async function readiness(store: JobStore): Promise<Readiness> {
+  try {
+    await store.ping();
+    return { isReady: true };
+  } catch {
+    return { isReady: false, code: 'store_unavailable', detail: 'The store cannot be written.' };
+  }
+}
+
+function dispatchLog(log: Log): DispatchObserver {
+  return {
+    attempted({ id, lane }, { number, startedAt, endedAt, status, error, address }, settlement) {
+      const fields = {
+        export: id,
+        destination: originOf(lane.destination),
+        attempt: number,
+        ms: endedAt - startedAt,
+        address,
+        status,
+        error: error?.code ?? null,
+      };
+      if (settlement === 'finished') log.info(fields, 'export finished');
+      else
+        log.warn(fields, settlement === 'waiting' ? 'attempt failed, another follows' : 'attempt given back');
+    },
+    storeFailed(doing, error) {
+      log.error({ err: error, doing }, 'the store failed; it will be asked again');
+    },
+  };
+}

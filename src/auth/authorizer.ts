@@ -1,0 +1,172 @@
+import { ExportError } from '../export/errors.ts';
+import { decode } from '../macaroon/codec.ts';
+import { type Macaroon, verify } from '../macaroon/macaroon.ts';
+import { MalformedMacaroonError } from '../macaroon/malformed-macaroon-error.ts';
+import { textOf } from '../macaroon/text.ts';
+import { type Caveat, parseCaveat } from './caveats.ts';
+import {
+  type Access,
+  clearDestination,
+  clearPoll,
+  clearRequest,
+  type Denial,
+  type DestinationAccess,
+} from './clear.ts';
+
+/** A token whose signature holds. Its caveats are still to be cleared. */
+export interface VerifiedToken {
+  /** The macaroon's identifier. A real arbiter leaves it empty, so all apps of a box may share it. */
+  readonly client: string;
+  readonly caveats: readonly Caveat[];
+  /** Which key of the ring, as it was at that moment, signed it: that one is in use. */
+  readonly keyIndex: number;
+}
+
+export interface AuthorizerOptions {
+  /**
+   * The root keys, newest first; empty while there is none yet. A key must be the same object as long as
+   * it stays: by that a remembered token knows whether its key is still good.
+   */
+  readonly keys: () => readonly Uint8Array[];
+  /** What a `target` caveat must say: our own name. */
+  readonly target: string;
+  /** Whether a token must have a `destination` caveat. */
+  readonly requireDestination: boolean;
+  /** Most verified tokens that are remembered; {@link CACHED_TOKENS_MAX} when left out, 0 for none. */
+  readonly cacheMax?: number;
+}
+
+/** A box has tens of apps with a few tokens each; at 8 KiB a token this bounds the memory to tens of MB. */
+export const CACHED_TOKENS_MAX = 2048;
+
+const NO_ROOT_KEY_RETRY_SECONDS = 5;
+
+interface CachedToken {
+  readonly key: Uint8Array;
+  readonly client: string;
+  readonly caveats: readonly Caveat[];
+}
+
+/** Decides whether a request's token lets it in: first verify, then clear. Every refusal is an `ExportError`. */
+export class Authorizer {
+  readonly #keys: () => readonly Uint8Array[];
+  readonly #target: string;
+  readonly #requireDestination: boolean;
+  readonly #cacheMax: number;
+  /**
+   * Verified tokens by their text, the one used longest ago first. Only what verified gets in, so nobody
+   * without a token can fill it; the holder of one can, by attenuating it, and then others cost their HMACs
+   * again.
+   */
+  readonly #cache = new Map<string, CachedToken>();
+
+  constructor(options: AuthorizerOptions) {
+    this.#keys = options.keys;
+    this.#target = options.target;
+    this.#requireDestination = options.requireDestination;
+    this.#cacheMax = options.cacheMax ?? CACHED_TOKENS_MAX;
+  }
+
+  /**
+   * Whose token this is, as {@link presentedToken} found it. Throws `no_root_key`, `missing_token`,
+   * `malformed_token` or `invalid_token`, judged in this order.
+   */
+  authenticate(tokenText: string | undefined): VerifiedToken {
+    const keys = this.#keys();
+    if (keys.length === 0) throw noRootKey();
+    if (tokenText === undefined || tokenText === '') throw missingToken();
+    const token = this.#recall(tokenText, keys) ?? verifyToken(tokenText, keys);
+    this.#remember(tokenText, token);
+    return { client: token.client, caveats: token.caveats, keyIndex: keys.indexOf(token.key) };
+  }
+
+  /** First stage, before the body is read. Throws `caveat_refused` or `caveat_missing`. */
+  clearRequest(token: VerifiedToken, access: Omit<Access, 'target'>): void {
+    throwIfDenied(clearRequest(token.caveats, { ...access, target: this.#target }));
+  }
+
+  /** Second stage, for a new export. Throws `caveat_refused` or `destination_missing`. */
+  clearDestination(token: VerifiedToken, access: DestinationAccess): void {
+    throwIfDenied(clearDestination(token.caveats, access, this.#requireDestination));
+  }
+
+  /**
+   * Second stage, for a poll. Throws `destination_missing`. The caller must still ask `permitsDestination`
+   * about the stored URL.
+   */
+  clearPoll(token: VerifiedToken): void {
+    throwIfDenied(clearPoll(token.caveats, this.#requireDestination));
+  }
+
+  #recall(tokenText: string, keys: readonly Uint8Array[]): CachedToken | undefined {
+    const cached = this.#cache.get(tokenText);
+    return cached !== undefined && keys.includes(cached.key) ? cached : undefined;
+  }
+
+  /** Also moves a token that was there to the young end: a Map keeps the order of insertion. */
+  #remember(tokenText: string, token: CachedToken): void {
+    if (this.#cacheMax === 0) return;
+    this.#cache.delete(tokenText);
+    if (this.#cache.size >= this.#cacheMax) {
+      for (const oldest of this.#cache.keys()) {
+        this.#cache.delete(oldest);
+        break;
+      }
+    }
+    this.#cache.set(tokenText, token);
+  }
+}
+
+function verifyToken(tokenText: string, keys: readonly Uint8Array[]): CachedToken {
+  const macaroon = decodeToken(tokenText);
+  const client = textOf(macaroon.identifier);
+  // Two clients must never become one, and a lossy conversion would make them so.
+  if (client === undefined) throw malformedToken('The identifier of the token is not UTF-8.');
+  const key = keys.find((candidate) => verify(macaroon, candidate));
+  if (key === undefined) throw invalidToken();
+  return { key, client, caveats: macaroon.caveats.map(parseCaveat) };
+}
+
+function decodeToken(tokenText: string): Macaroon {
+  try {
+    return decode(tokenText);
+  } catch (error) {
+    if (error instanceof MalformedMacaroonError) throw malformedToken(error.message);
+    throw error;
+  }
+}
+
+function throwIfDenied(denial: Denial | undefined): void {
+  if (denial !== undefined) throw new ExportError(denial.code, denial.detail);
+}
+
+function noRootKey(): ExportError {
+  return new ExportError(
+    'no_root_key',
+    'The service has no root key yet to verify tokens with. Try again later.',
+    {
+      retryAfterSeconds: NO_ROOT_KEY_RETRY_SECONDS,
+    },
+  );
+}
+
+function missingToken(): ExportError {
+  return new ExportError(
+    'missing_token',
+    'The request has no token. Send the one the box gave you as X-Api-Key, as the user name of HTTP Basic, or as Authorization: Bearer.',
+  );
+}
+
+function malformedToken(reason: string): ExportError {
+  return new ExportError(
+    'malformed_token',
+    `${reason} Send the token exactly as the box gave it to you: a macaroon in base64 (v1, v2) or as v2 JSON.`,
+  );
+}
+
+function invalidToken(): ExportError {
+  return new ExportError(
+    'invalid_token',
+    'The signature of the token matches no root key of this service: it was changed, cut, made for another service, or its key was dropped. Ask the box for a new token.',
+  );
+}

@@ -1,0 +1,408 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { openTemporaryStore } from '../../test/support/temporary-store.ts';
+import type { Deliverer, Delivery } from '../export/deliverer.ts';
+import { ExportError } from '../export/errors.ts';
+import type { AttemptOutcome, JobState, Lane } from '../export/job.ts';
+import type { ClaimedJob, JobStore, NewJob } from '../export/job-store.ts';
+import { Dispatcher, type DispatchLimits } from './dispatcher.ts';
+
+const ok: AttemptOutcome = {
+  kind: 'answered',
+  answer: { status: 200, body: 'ok', truncated: false },
+  retryAfterMs: null,
+};
+const busy: AttemptOutcome = { ...ok, answer: { status: 503, body: 'busy', truncated: false } };
+const unreachable: AttemptOutcome = {
+  kind: 'failed',
+  failure: { code: 'connection_failed', detail: 'refused' },
+};
+
+/** An attempt under way, to be ended by the test. */
+interface UnderWay {
+  readonly job: ClaimedJob;
+  readonly end: (outcome: AttemptOutcome) => void;
+}
+
+/** Makes attempts that last until the test ends them. */
+class HeldDeliverer implements Deliverer {
+  readonly started: string[] = [];
+  readonly #arrived: UnderWay[] = [];
+  readonly #expecting: ((attempt: UnderWay) => void)[] = [];
+
+  deliver(job: ClaimedJob, signal: AbortSignal): Promise<Delivery> {
+    this.started.push(job.id);
+    const { promise, resolve } = Promise.withResolvers<Delivery>();
+    const end = (outcome: AttemptOutcome): void => resolve({ outcome, address: '192.0.2.1' });
+    signal.addEventListener('abort', () => end({ kind: 'stopped', sent: true }));
+    const expected = this.#expecting.shift();
+    if (expected) expected({ job, end });
+    else this.#arrived.push({ job, end });
+    return promise;
+  }
+
+  /** The next attempt that begins. */
+  next(): Promise<UnderWay> {
+    const arrived = this.#arrived.shift();
+    if (arrived) return Promise.resolve(arrived);
+    return new Promise((resolve) => this.#expecting.push(resolve));
+  }
+
+  /** Attempts that began and were not yet asked for. */
+  get waiting(): number {
+    return this.#arrived.length;
+  }
+}
+
+class Bench implements AsyncDisposable {
+  readonly clock = new ManualClock();
+  readonly deliverer = new HeldDeliverer();
+  readonly storeFailures: string[] = [];
+  readonly store: JobStore;
+  readonly dispatcher: Dispatcher;
+  readonly #close: () => PromiseLike<void>;
+
+  private constructor(store: JobStore, limits: Partial<DispatchLimits>, close: () => PromiseLike<void>) {
+    this.store = store;
+    this.#close = close;
+    this.dispatcher = this.newDispatcher(limits);
+  }
+
+  static async open(
+    limits: Partial<DispatchLimits> = {},
+    wrap: (store: JobStore) => JobStore = (store) => store,
+  ): Promise<Bench> {
+    const temporary = await openTemporaryStore();
+    return new Bench(wrap(temporary.store), limits, () => temporary[Symbol.asyncDispose]());
+  }
+
+  newDispatcher(limits: Partial<DispatchLimits> = {}): Dispatcher {
+    return new Dispatcher({
+      store: this.store,
+      deliverer: this.deliverer,
+      clock: this.clock,
+      random: () => 0.5,
+      retryPolicy: { retryBaseMs: 5_000 },
+      limits: { laneConcurrency: 1, concurrency: 256, ...limits },
+      observer: { attempted: () => {}, storeFailed: (doing) => this.storeFailures.push(doing) },
+    });
+  }
+
+  /** As the service does: asks for a place, inserts, and hands over. */
+  async submit(lane: Lane, fields: Partial<NewJob> = {}): Promise<string> {
+    const id = randomUUID();
+    const claim = this.dispatcher.reserve(lane);
+    const job: NewJob = {
+      id,
+      lane,
+      data: Buffer.from('{}'),
+      attemptsMax: 9,
+      acceptedAt: this.clock.now(),
+      idempotency: null,
+      claim,
+      ...fields,
+    };
+    const result = await this.store.insert([job], { pendingMax: 1_000_000 });
+    assert.equal(result.kind, 'inserted');
+    const claimed = result.kind === 'inserted' ? result.jobs[0]?.claimed : null;
+    if (claimed) this.dispatcher.send(claimed);
+    else {
+      if (claim) this.dispatcher.cancel(lane);
+      this.dispatcher.queued(lane);
+    }
+    return id;
+  }
+
+  /** Resolves when the job is in `state`. */
+  async reaches(id: string, state: JobState): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const check = async (): Promise<void> => {
+      if ((await this.store.get([id]))[0]?.state === state) resolve();
+    };
+    const stop = this.store.onChange(() => void check());
+    await check();
+    await promise;
+    stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const stopping = this.dispatcher.stop(0);
+    this.clock.advance(0);
+    await stopping;
+    await this.#close();
+  }
+}
+
+const lane = (name: string): Lane => ({ client: '', destination: `https://${name}.example/in` });
+
+describe('Dispatcher', () => {
+  it('a job that finds its lane free is sent without a claim of its own', async () => {
+    await using bench = await Bench.open({}, (store) => forbid(store, 'claim'));
+    const id = await bench.submit(lane('a'));
+    const attempt = await bench.deliverer.next();
+    assert.equal(attempt.job.id, id);
+    attempt.end(ok);
+    await bench.reaches(id, 'delivered');
+  });
+
+  it('first attempts of a lane leave in the order of acceptance, one at a time', async () => {
+    await using bench = await Bench.open();
+    const ids = [];
+    for (let n = 0; n < 10; n += 1) ids.push(await bench.submit(lane('a')));
+    for (const id of ids) {
+      const attempt = await bench.deliverer.next();
+      assert.equal(attempt.job.id, id);
+      assert.equal(bench.deliverer.waiting, 0, 'one at a time');
+      attempt.end(ok);
+    }
+    await bench.reaches(ids.at(-1) ?? '', 'delivered');
+  });
+
+  it('a lane whose destination never answers does not delay another lane', async () => {
+    await using bench = await Bench.open();
+    await bench.submit(lane('hangs'));
+    await bench.submit(lane('hangs'));
+    await bench.deliverer.next();
+    const id = await bench.submit(lane('answers'));
+    (await bench.deliverer.next()).end(ok);
+    await bench.reaches(id, 'delivered');
+  });
+
+  it('a lane has as many attempts in flight as it may, and no more', async () => {
+    await using bench = await Bench.open({ laneConcurrency: 3 });
+    for (let n = 0; n < 5; n += 1) await bench.submit(lane('a'));
+    const [first] = [
+      await bench.deliverer.next(),
+      await bench.deliverer.next(),
+      await bench.deliverer.next(),
+    ];
+    await bench.store.ping();
+    assert.equal(bench.deliverer.waiting, 0);
+    first?.end(ok);
+    await bench.deliverer.next();
+  });
+
+  it('all lanes together have as many attempts in flight as there may be', async () => {
+    await using bench = await Bench.open({ concurrency: 2 });
+    for (const name of ['a', 'b', 'c']) await bench.submit(lane(name));
+    const first = await bench.deliverer.next();
+    await bench.deliverer.next();
+    await bench.store.ping();
+    assert.equal(bench.deliverer.waiting, 0);
+    first.end(ok);
+    assert.equal((await bench.deliverer.next()).job.lane.destination, lane('c').destination);
+  });
+
+  it('a busy lane does not starve lanes that wait for a place', async () => {
+    await using bench = await Bench.open({ concurrency: 1 });
+    for (let n = 0; n < 5; n += 1) await bench.submit(lane('busy'));
+    const quiet = await bench.submit(lane('quiet'));
+    (await bench.deliverer.next()).end(ok);
+    const second = await bench.deliverer.next();
+    assert.equal(second.job.id, quiet);
+    second.end(ok);
+    for (let n = 0; n < 4; n += 1) (await bench.deliverer.next()).end(ok);
+  });
+
+  it('a failed attempt is repeated when the schedule says so, and the next job goes meanwhile', async () => {
+    await using bench = await Bench.open();
+    const failing = await bench.submit(lane('a'));
+    const following = await bench.submit(lane('a'));
+    (await bench.deliverer.next()).end(busy);
+    const second = await bench.deliverer.next();
+    assert.equal(second.job.id, following);
+    second.end(ok);
+    await bench.reaches(following, 'delivered');
+    bench.clock.advance(4_999);
+    await bench.store.ping();
+    assert.equal(bench.deliverer.waiting, 0, 'not before it is due');
+    bench.clock.advance(1);
+    const third = await bench.deliverer.next();
+    assert.equal(third.job.id, failing);
+    assert.equal(third.job.attemptsSpent, 1);
+    third.end(ok);
+    await bench.reaches(failing, 'delivered');
+    assert.deepEqual(
+      (await bench.store.attempts(failing)).map(({ number, status, error }) => [number, status, error?.code]),
+      [
+        [1, 503, 'http_status'],
+        [2, 200, undefined],
+      ],
+    );
+  });
+
+  it('a job whose attempts are used up ends with the last outcome', async () => {
+    await using bench = await Bench.open();
+    const id = await bench.submit(lane('a'), { attemptsMax: 2 });
+    (await bench.deliverer.next()).end(busy);
+    await bench.reaches(id, 'waiting');
+    bench.clock.advance(5_000);
+    (await bench.deliverer.next()).end(unreachable);
+    await bench.reaches(id, 'undeliverable');
+    const [job] = await bench.store.get([id]);
+    assert.deepEqual(job?.result, {
+      kind: 'failure',
+      failure: { code: 'connection_failed', detail: 'refused' },
+    });
+  });
+
+  it('retries that were due while nobody ran are sent at the start', async () => {
+    await using bench = await Bench.open();
+    const id = await bench.submit(lane('a'));
+    (await bench.deliverer.next()).end(busy);
+    await bench.reaches(id, 'waiting');
+    await bench.dispatcher.stop(0);
+    bench.clock.advance(60_000);
+    const again = bench.newDispatcher();
+    await again.start();
+    const attempt = await bench.deliverer.next();
+    assert.equal(attempt.job.id, id);
+    attempt.end(ok);
+    await bench.reaches(id, 'delivered');
+    await again.stop(0);
+  });
+
+  it('a stop lets an attempt in flight end, and begins none', async () => {
+    await using bench = await Bench.open();
+    const first = await bench.submit(lane('a'));
+    const second = await bench.submit(lane('a'));
+    const attempt = await bench.deliverer.next();
+    const stopped = bench.dispatcher.stop(30_000);
+    attempt.end(ok);
+    await stopped;
+    assert.deepEqual(
+      (await bench.store.get([first, second])).map((job) => job?.state),
+      ['delivered', 'queued'],
+    );
+    assert.deepEqual(bench.deliverer.started, [first]);
+  });
+
+  it('an attempt that outlasts the drain is cut off; its job goes back to the queue unspent, as answer unknown', async () => {
+    await using bench = await Bench.open();
+    const id = await bench.submit(lane('a'), { attemptsMax: 1 });
+    await bench.deliverer.next();
+    const stopped = bench.dispatcher.stop(30_000);
+    bench.clock.advance(30_000);
+    await stopped;
+    const [job] = await bench.store.get([id]);
+    assert.equal(job?.state, 'queued');
+    assert.equal(job?.attemptsSpent, 0);
+    assert.deepEqual(
+      (await bench.store.attempts(id)).map(({ error }) => error?.code),
+      ['answer_unknown'],
+    );
+  });
+
+  it('a job that was claimed as we stop goes back without having been sent', async () => {
+    await using bench = await Bench.open();
+    const place = lane('a');
+    assert.ok(bench.dispatcher.reserve(place));
+    const stopped = bench.dispatcher.stop(0);
+    await stopped;
+    const id = randomUUID();
+    const inserted = await bench.store.insert(
+      [
+        {
+          id,
+          lane: place,
+          data: Buffer.from('{}'),
+          attemptsMax: 1,
+          acceptedAt: bench.clock.now(),
+          idempotency: null,
+          claim: true,
+        },
+      ],
+      { pendingMax: 10 },
+    );
+    const claimed = inserted.kind === 'inserted' ? inserted.jobs[0]?.claimed : null;
+    assert.ok(claimed);
+    bench.dispatcher.send(claimed);
+    await bench.reaches(id, 'queued');
+    assert.deepEqual(bench.deliverer.started, []);
+  });
+
+  it('an outcome that the store does not take is offered again until it does', async () => {
+    let failures = 2;
+    await using bench = await Bench.open({}, (store) =>
+      override(store, 'settle', (...args) => {
+        if (failures === 0) return store.settle(...args);
+        failures -= 1;
+        return Promise.reject(new ExportError('store_full', 'full'));
+      }),
+    );
+    const id = await bench.submit(lane('a'));
+    (await bench.deliverer.next()).end(ok);
+    const done = bench.reaches(id, 'delivered');
+    while (failures > 0) {
+      await new Promise(setImmediate);
+      bench.clock.advance(1_000);
+    }
+    await done;
+    assert.deepEqual(bench.storeFailures, ['settle', 'settle']);
+    assert.equal(bench.deliverer.started.length, 1, 'it is not sent twice');
+  });
+
+  it('a claim that the store refuses is made again, and the lane goes on', async () => {
+    let failures = 1;
+    await using bench = await Bench.open({}, (store) =>
+      override(store, 'claim', (...args) => {
+        if (failures === 0) return store.claim(...args);
+        failures -= 1;
+        return Promise.reject(new ExportError('store_unavailable', 'gone'));
+      }),
+    );
+    const id = randomUUID();
+    await bench.submit(lane('a'), { id, claim: false });
+    while (bench.deliverer.waiting === 0) {
+      await new Promise(setImmediate);
+      bench.clock.advance(1_000);
+    }
+    (await bench.deliverer.next()).end(ok);
+    await bench.reaches(id, 'delivered');
+    assert.deepEqual(bench.storeFailures, ['claim']);
+  });
+
+  it('thousands of jobs over many lanes all end, each lane in its order', async () => {
+    await using bench = await Bench.open({ concurrency: 7 });
+    const order = new Map<string, string[]>();
+    const submitted = [];
+    for (let n = 0; n < 2_000; n += 1) {
+      const target = lane(`d${n % 50}`);
+      submitted.push(
+        bench
+          .submit(target)
+          .then((id) => order.set(target.destination, [...(order.get(target.destination) ?? []), id])),
+      );
+    }
+    const sent = new Map<string, string[]>();
+    for (let n = 0; n < 2_000; n += 1) {
+      const { job, end } = await bench.deliverer.next();
+      sent.set(job.lane.destination, [...(sent.get(job.lane.destination) ?? []), job.id]);
+      end(ok);
+    }
+    await Promise.all(submitted);
+    assert.deepEqual(sent, order);
+  });
+});
+
+/** The same store, but one method is another. */
+function override<K extends 'claim' | 'settle'>(
+  store: JobStore,
+  method: K,
+  replacement: JobStore[K],
+): JobStore {
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === method) return replacement;
+      const value = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+/** The same store, but calling one method fails the test. */
+function forbid(store: JobStore, method: 'claim' | 'settle'): JobStore {
+  return override(store, method, (() => assert.fail(`${method} was called`)) as never);
+}

@@ -1,0 +1,317 @@
+import type { Cancel, Clock } from '../export/clock.ts';
+import type { Deliverer, Delivery } from '../export/deliverer.ts';
+import type { Dispatch } from '../export/dispatch.ts';
+import { type Attempt, type Lane, laneKey } from '../export/job.ts';
+import type { Claim, ClaimedJob, JobStore, LaneBacklog, Settlement } from '../export/job-store.ts';
+import { attemptError, judgeAttempt, type RetryPolicy } from '../export/retry-policy.ts';
+
+export interface DispatcherParts {
+  readonly store: JobStore;
+  readonly deliverer: Deliverer;
+  readonly clock: Clock;
+  /** Numbers in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly retryPolicy: RetryPolicy;
+  readonly limits: DispatchLimits;
+  /** Hears what an operator should know. */
+  readonly observer: DispatchObserver;
+}
+
+export interface DispatchLimits {
+  /** Attempts in flight per lane. */
+  readonly laneConcurrency: number;
+  /** Attempts in flight in all. */
+  readonly concurrency: number;
+}
+
+export interface DispatchObserver {
+  attempted(job: ClaimedJob, attempt: Attempt, settlement: Settlement['kind']): void;
+  /** The store did not take something; it will be asked again. */
+  storeFailed(doing: 'claim' | 'settle', error: unknown): void;
+}
+
+/** How long to wait before the store is asked again after it failed, in milliseconds. */
+const STORE_RETRY_MS = 1_000;
+
+/** A lane with work. Forgotten when there is none, so memory grows with busy lanes and not with the queue. */
+interface LaneState {
+  readonly lane: Lane;
+  /** Places taken: attempts in flight, and places reserved for jobs about to be inserted or claimed. */
+  places: number;
+  /** Whether the store has a job that could be claimed now. */
+  hasDue: boolean;
+  /** Counts calls of `queued`, so that an older claim's "no more" cannot hide a newer job. */
+  queuedCount: number;
+  isClaiming: boolean;
+  isInLine: boolean;
+  /** Ends the wait for the lane's next retry. */
+  cancelTimer: Cancel | null;
+}
+
+/**
+ * Sends jobs: one lane's one after the other (or as many at a time as a lane may), all lanes side by side, up to a
+ * limit in all. Lanes that find no place wait in line, first come, first served; a busy lane goes to the end of the
+ * line after each attempt, so that none starves another.
+ */
+export class Dispatcher implements Dispatch {
+  readonly #parts: DispatcherParts;
+  readonly #lanes = new Map<string, LaneState>();
+  readonly #line: LaneState[] = [];
+  readonly #running = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+  #places = 0;
+  #isStopping = false;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to send what the store holds. */
+  async start(): Promise<void> {
+    const { store, clock } = this.#parts;
+    for (const backlog of await store.busyLanes(clock.now())) {
+      this.#note(this.#stateOf(backlog.lane), backlog);
+    }
+  }
+
+  reserve(lane: Lane): boolean {
+    const known = this.#lanes.get(laneKey(lane));
+    if (this.#isStopping || this.#line.length > 0 || !this.#hasPlace()) return false;
+    if (known && (known.hasDue || known.isClaiming || known.places >= this.#parts.limits.laneConcurrency))
+      return false;
+    this.#take(known ?? this.#stateOf(lane), 1);
+    return true;
+  }
+
+  send(job: ClaimedJob): void {
+    this.#send(this.#stateOf(job.lane), job);
+  }
+
+  cancel(lane: Lane): void {
+    this.#giveBack(this.#stateOf(lane), 1);
+  }
+
+  queued(lane: Lane): void {
+    const state = this.#stateOf(lane);
+    state.hasDue = true;
+    state.queuedCount += 1;
+    this.#claimFor(state);
+  }
+
+  /**
+   * Stops sending. Attempts in flight may end for `drainMs`; then they are cut off and their jobs go back to the
+   * queue, unspent. Resolves when everything is settled. Stopping again joins the first stop.
+   */
+  async stop(drainMs: number): Promise<void> {
+    this.#isStopping = true;
+    for (const state of this.#lanes.values()) state.cancelTimer?.();
+    const cancelCutOff = this.#parts.clock.schedule(drainMs, () => this.#stop.abort());
+    while (this.#running.size > 0) await Promise.all(this.#running);
+    cancelCutOff();
+  }
+
+  // -- places ---------------------------------------------------------------------------------------------------------
+
+  #stateOf(lane: Lane): LaneState {
+    const key = laneKey(lane);
+    let state = this.#lanes.get(key);
+    if (state === undefined) {
+      state = {
+        lane,
+        places: 0,
+        hasDue: false,
+        queuedCount: 0,
+        isClaiming: false,
+        isInLine: false,
+        cancelTimer: null,
+      };
+      this.#lanes.set(key, state);
+    }
+    return state;
+  }
+
+  #take(state: LaneState, places: number): void {
+    state.places += places;
+    this.#places += places;
+  }
+
+  #giveBack(state: LaneState, places: number): void {
+    state.places -= places;
+    this.#places -= places;
+    this.#claimFor(state);
+    this.#serveLine();
+    this.#forgetIfIdle(state);
+  }
+
+  #forgetIfIdle(state: LaneState): void {
+    if (state.places > 0 || state.hasDue || state.isClaiming || state.isInLine || state.cancelTimer !== null)
+      return;
+    this.#lanes.delete(laneKey(state.lane));
+  }
+
+  #hasPlace(): boolean {
+    return this.#places < this.#parts.limits.concurrency;
+  }
+
+  #serveLine(): void {
+    while (this.#hasPlace() && !this.#isStopping) {
+      const state = this.#line.shift();
+      if (state === undefined) return;
+      state.isInLine = false;
+      if (this.#canClaim(state)) this.#claimNow(state);
+      this.#forgetIfIdle(state);
+    }
+  }
+
+  // -- claim → send → settle ------------------------------------------------------------------------------------------
+
+  #canClaim(state: LaneState): boolean {
+    const isFree = state.places < this.#parts.limits.laneConcurrency;
+    return state.hasDue && isFree && !state.isClaiming && !state.isInLine && !this.#isStopping;
+  }
+
+  /** Claims for the lane, or puts it in line behind those that wait already. */
+  #claimFor(state: LaneState): void {
+    if (!this.#canClaim(state)) return;
+    if (this.#hasPlace() && this.#line.length === 0) {
+      this.#claimNow(state);
+      return;
+    }
+    state.isInLine = true;
+    this.#line.push(state);
+  }
+
+  #claimNow(state: LaneState): void {
+    const { laneConcurrency, concurrency } = this.#parts.limits;
+    const places = Math.min(laneConcurrency - state.places, concurrency - this.#places);
+    this.#take(state, places);
+    this.#track(this.#claim(state, places));
+  }
+
+  async #claim(state: LaneState, places: number): Promise<void> {
+    const { store, clock, observer } = this.#parts;
+    const queuedCount = state.queuedCount;
+    state.isClaiming = true;
+    try {
+      const claim = await store.claim(state.lane, places, clock.now());
+      state.isClaiming = false;
+      this.#begin(state, claim, places, queuedCount);
+    } catch (error) {
+      state.isClaiming = false;
+      observer.storeFailed('claim', error);
+      // Not due for a moment: giving the places back would otherwise claim again at once.
+      state.hasDue = false;
+      this.#wakeAt(state, clock.now() + STORE_RETRY_MS);
+      this.#giveBack(state, places);
+    }
+  }
+
+  /** Sends what was claimed for `places`, and gives back the places that are left. */
+  #begin(state: LaneState, claim: Claim, places: number, queuedCount: number): void {
+    const newerQueued = state.queuedCount !== queuedCount;
+    this.#note(state, newerQueued ? { ...claim.backlog, hasDue: true } : claim.backlog);
+    for (const job of claim.jobs) this.#send(state, job);
+    this.#giveBack(state, places - claim.jobs.length);
+  }
+
+  #note(state: LaneState, backlog: LaneBacklog): void {
+    state.hasDue = backlog.hasDue;
+    if (backlog.nextDueAt !== null && !backlog.hasDue) this.#wakeAt(state, backlog.nextDueAt);
+    this.#claimFor(state);
+  }
+
+  /** One timer a lane: it wakes for the earliest retry, and the claim then tells when the next one is. */
+  #wakeAt(state: LaneState, at: number): void {
+    const { clock } = this.#parts;
+    state.cancelTimer?.();
+    if (this.#isStopping) return;
+    state.cancelTimer = clock.schedule(at - clock.now(), () => {
+      state.cancelTimer = null;
+      state.hasDue = true;
+      this.#claimFor(state);
+    });
+  }
+
+  #send(state: LaneState, job: ClaimedJob): void {
+    this.#track(this.#attempt(state, job));
+  }
+
+  async #attempt(state: LaneState, job: ClaimedJob): Promise<void> {
+    const settlement = this.#isStopping ? released(job) : await this.#deliver(job);
+    const queuedCount = state.queuedCount;
+    // The next job of the lane rides along with this commit, unless other lanes wait for the place.
+    const claimNext = this.#isStopping || this.#line.length > 0 ? 0 : 1;
+    const next = await this.#settle(settlement, claimNext);
+    if (next === null) return;
+    this.#begin(state, next, 1, queuedCount);
+  }
+
+  async #deliver(job: ClaimedJob): Promise<Settlement> {
+    const { deliverer, clock, random, retryPolicy, observer } = this.#parts;
+    const startedAt = clock.now();
+    const delivery = await deliverer.deliver(job, this.#stop.signal);
+    const endedAt = clock.now();
+    const verdict = judgeAttempt(job, delivery.outcome, retryPolicy, endedAt, random());
+    const attempt = attemptRecord(job, delivery, startedAt, endedAt);
+    const settlement = { id: job.id, lane: job.lane, lease: job.lease };
+    observer.attempted(job, attempt, verdict.kind);
+    if (verdict.kind !== 'released') return { ...settlement, ...verdict, attempt };
+    return { ...settlement, kind: 'released', attempt: wasSent(delivery) ? attempt : null };
+  }
+
+  /**
+   * Settles, for as long as it takes: the outcome is known only here, and the lane's order stands on it. Null when we
+   * stop before the store takes it; the next start then finds the job as one whose answer is unknown.
+   */
+  async #settle(settlement: Settlement, claimNext: number): Promise<Claim | null> {
+    const { store, clock, observer } = this.#parts;
+    for (;;) {
+      try {
+        return (await store.settle(settlement, claimNext, clock.now())).next;
+      } catch (error) {
+        observer.storeFailed('settle', error);
+        if (this.#isStopping) return null;
+        await this.#pause(STORE_RETRY_MS);
+      }
+    }
+  }
+
+  /** Waits, but not longer than we run. */
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#parts.clock.schedule(delayMs, done);
+      const { signal } = this.#stop;
+      signal.addEventListener('abort', done);
+      function done(): void {
+        cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      }
+    });
+  }
+
+  #track(task: Promise<void>): void {
+    this.#running.add(task);
+    task.finally(() => this.#running.delete(task));
+  }
+}
+
+function released(job: ClaimedJob): Settlement {
+  return { id: job.id, lane: job.lane, lease: job.lease, kind: 'released', attempt: null };
+}
+
+function wasSent({ outcome }: Delivery): boolean {
+  return outcome.kind === 'stopped' && outcome.sent;
+}
+
+function attemptRecord(job: ClaimedJob, delivery: Delivery, startedAt: number, endedAt: number): Attempt {
+  const { outcome, address } = delivery;
+  return {
+    number: job.attempts + 1,
+    startedAt,
+    endedAt,
+    address,
+    status: outcome.kind === 'answered' ? outcome.answer.status : null,
+    error: attemptError(outcome),
+  };
+}
