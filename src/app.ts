@@ -15,7 +15,7 @@ import type { JobStore } from './export/job-store.ts';
 import { ResultSweeper } from './export/result-sweeper.ts';
 import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer } from './http/server.ts';
-import type { MasterKey } from './keys/master-key.ts';
+import { configuredRootKey } from './keys/configured-root-key.ts';
 import { openMasterKey, openRootKey } from './keys/store-keys.ts';
 import { SqliteJobStore } from './store/sqlite/sqlite-job-store.ts';
 import { type Log, originOf } from './telemetry/log.ts';
@@ -50,7 +50,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
   const masterKey = await openMasterKey(store.secrets, config.keyFile);
-  const rootKey = await givenRootKey(config, store, masterKey);
+  const rootKey = configuredRootKey(config) ?? (await openRootKey(store.secrets, masterKey));
 
   const guard = egressGuardOf(config);
   const deliverer = overrides.deliverer ?? cleanup.use(httpDelivererOf(config, guard, clock));
@@ -134,19 +134,6 @@ async function openStore(config: Config, onDeath: (error: Error) => void): Promi
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   await mkdir(dirname(config.store.path), { recursive: true, mode: 0o700 });
   return SqliteJobStore.open(config.store.path, onDeath);
-}
-
-async function givenRootKey(config: Config, store: JobStore, masterKey: MasterKey): Promise<Uint8Array> {
-  return configuredRootKey(config) ?? (await openRootKey(store.secrets, masterKey));
-}
-
-/** The root key from `--secret` or `--secret-file`; null when neither is given. */
-export function configuredRootKey(config: Pick<Config, 'secret' | 'secretFile'>): Uint8Array | null {
-  if (config.secret !== null) return Buffer.from(config.secret);
-  if (config.secretFile === null) return null;
-  const secret = readFileSync(config.secretFile);
-  if (secret.byteLength === 0) throw new Error(`The secret file ${config.secretFile} is empty.`);
-  return secret;
 }
 
 function egressGuardOf(config: Config): EgressGuard {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { configuredRootKey } from './app.ts';
 import type { Config } from './config.ts';
+import { configuredRootKey } from './keys/configured-root-key.ts';
 import { findRootKey } from './keys/store-keys.ts';
 import { readSecrets } from './store/sqlite/sqlite-job-store.ts';
 

@@ -1,0 +1,124 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { ExportClient, type ExportClientOptions } from '../../client/index.ts';
+import { encode } from '../../src/macaroon/codec.ts';
+import { mint } from '../../src/macaroon/macaroon.ts';
+import { TemporaryDirectory } from './temporary-store.ts';
+
+export const ROOT_KEY = 'a-root-key-for-tests-4c1b8f';
+const LAUNCHER = fileURLToPath(new URL('../../bin/export-service.js', import.meta.url));
+
+/** What a service under test needs: plain HTTP to this machine is open, and the tests know the root key. */
+export const TEST_FLAGS = ['--allow-http', '--allow-network', '127.0.0.0/8', '--secret', ROOT_KEY];
+
+export interface TokenFields {
+  readonly destination?: string;
+  readonly path?: string;
+  readonly method?: string;
+  readonly target?: string;
+  readonly client?: string;
+  readonly rootKey?: string;
+  readonly more?: readonly string[];
+}
+
+/** A token as the box's arbiter would mint it; every caveat can be made wrong. */
+export function tokenFor(fields: TokenFields = {}): string {
+  const { path = '*', method = 'POST', target = 'export-service', destination, more = [] } = fields;
+  const caveats = [`path = ${path}`, `method = ${method}`, `target = ${target}`];
+  if (destination !== undefined) caveats.push(`destination = ${destination}`);
+  const macaroon = mint({
+    rootKey: Buffer.from(fields.rootKey ?? ROOT_KEY),
+    identifier: fields.client ?? '',
+    caveats: [...caveats, ...more],
+  });
+  return encode(macaroon, 'v1');
+}
+
+/** A client that may export to `destination`. */
+export function clientFor(
+  url: string,
+  destination: string,
+  options: Partial<ExportClientOptions> = {},
+): ExportClient {
+  return new ExportClient({ url, token: tokenFor({ destination }), ...options });
+}
+
+/**
+ * The service as a process of its own, as it runs on a box; to be stopped, killed and started again on the same data.
+ */
+export class ServiceProcess implements AsyncDisposable {
+  readonly #directory = new TemporaryDirectory();
+  readonly #flags: readonly string[];
+  #process: ChildProcess | null = null;
+  #port = 0;
+  /** Everything that all its runs wrote. */
+  output = '';
+
+  private constructor(flags: readonly string[]) {
+    this.#flags = flags;
+  }
+
+  static async start(flags: readonly string[] = []): Promise<ServiceProcess> {
+    const service = new ServiceProcess(flags);
+    await service.start();
+    return service;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  get dataDir(): string {
+    return this.#directory.path;
+  }
+
+  /** Starts it, on the port it had before; resolves when it is ready to accept. */
+  async start(): Promise<void> {
+    const child = this.spawn();
+    this.#process = child;
+    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+    const exited = once(child, 'exit').then(([code]) => {
+      throw new Error(`The service ended with ${code}:\n${this.output}`);
+    });
+    exited.catch(() => {});
+    const [line] = (await Promise.race([once(lines, 'line'), exited])) as [string];
+    this.#port = Number(new URL(/http:\S+/.exec(line)?.[0] ?? '').port);
+  }
+
+  /** Another process on the same data. */
+  spawn(): ChildProcess {
+    const flags = [
+      'serve',
+      '--port',
+      String(this.#port),
+      '--data-dir',
+      this.dataDir,
+      ...TEST_FLAGS,
+      ...this.#flags,
+    ];
+    const child = spawn(process.execPath, [LAUNCHER, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.output += chunk.toString();
+      });
+    }
+    return child;
+  }
+
+  /** Ends it by a signal and resolves with its exit code; null when the signal ended it. */
+  async end(signal: 'SIGTERM' | 'SIGKILL' | 'SIGINT'): Promise<number | null> {
+    const child = this.#process;
+    if (child === null || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? null;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    return ((await exited) as [number | null])[0];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGKILL');
+    this.#directory[Symbol.dispose]();
+  }
+}
