@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { type FakeService, type Reply, startFakeService } from './fake-service.fixture.ts';
 import {
   ExportClient,
   ExportClientError,
@@ -14,6 +13,7 @@ import {
   type ExportStatus,
   ExportWaitTimeoutError,
 } from './index.ts';
+import { type FakeService, type Reply, startFakeService } from './support/fake-service.ts';
 
 const ID = '0b0d3f5e-7a57-4c0e-9a55-0b9f6d0f0001';
 const DESTINATION = 'https://a.example/in';
@@ -327,28 +327,36 @@ test('waiting ends when its time is up', async () => {
   );
 });
 
-test('watching on /lp/export tells each change once and ends with the end', async () => {
-  await using setup = await setUp([pending, pending, processing, processing, finished], {
-    path: '/lp/export',
-  });
+test('watching on /lp/export looks at once, then waits for the next change, longer each time', async () => {
+  await using setup = await setUp(
+    [pending, pending, processing, processing, processing, processing, finished],
+    {
+      path: '/lp/export',
+    },
+  );
   assert.deepEqual(await statesOf(setup.client.watch(ID)), ['Pending', 'Processing', 'Finished']);
   assert.deepEqual(
     setup.service.seen.map(({ path }) => path),
-    [0, 1, 2, 1, 2].map((seconds) => `/lp/export?timeout=${seconds}`),
+    [0, 0, 1, 0, 1, 2, 4].map((seconds) => `/lp/export?timeout=${seconds}`),
   );
+  // The fake does not wait as it is asked to: then the client does, a second for each poll without news.
+  assert.deepEqual(setup.slept, [1_000, 1_000]);
 });
 
 test('watching on /export asks for the end in short waits', async () => {
-  await using setup = await setUp([pending, processing, finished]);
+  await using setup = await setUp([pending, pending, processing, processing, finished]);
   assert.deepEqual(await statesOf(setup.client.watch(ID)), ['Pending', 'Processing', 'Finished']);
   assert.deepEqual(
     setup.service.seen.map(({ path, headers }) => [path, headers.prefer]),
-    [
-      ['/export', undefined],
-      ['/export', 'wait=1'],
-      ['/export', 'wait=1'],
-    ],
+    [undefined, undefined, 'wait=1', undefined, 'wait=1'].map((prefer) => ['/export', prefer]),
   );
+});
+
+test('an export that has ended has no news', async () => {
+  await using setup = await setUp([finished, finished]);
+  const ended = await setup.client.get(ID);
+  assert.deepEqual(await statesOf(setup.client.watch(ended)), []);
+  assert.deepEqual(await statesOf(setup.client.watch(ID)), ['Finished']);
 });
 
 test('watching from a status tells only what comes after it, another failed attempt too', async () => {

@@ -175,24 +175,21 @@ export class ExportClient {
     options: RequestOptions = {},
   ): AsyncGenerator<ExportStatus, void, void> {
     const { signal } = options;
-    let last: ExportStatus;
-    if (typeof from === 'string') {
-      last = await this.get(from, options);
-      yield last;
-    } else last = from;
-    // A change between two polls is seen only when the second one ends. So polls begin short and double: what happens
-    // after a time T is seen about T later at most.
-    let seconds = 1;
-    while (last.state !== 'Finished') {
+    const id = typeof from === 'string' ? from : from.id;
+    let last = typeof from === 'string' ? null : from;
+    // A change between two polls is seen only when the second one ends. So we look at once, then wait for a second,
+    // for two, for four: what happens after a time T is seen about T later at most.
+    let seconds = 0;
+    while (last?.state !== 'Finished') {
       const startedAt = this.#now();
-      const status = await this.#poll(last.id, { for: 'change', seconds }, signal);
-      if (isNews(status, last)) {
+      const status = await this.#poll(id, { for: 'change', seconds }, signal);
+      if (last === null || isNews(status, last)) {
         last = status;
-        seconds = 1;
+        seconds = 0;
         yield status;
       } else {
-        seconds = Math.min(seconds * 2, POLL_SECONDS_MAX);
-        await this.#pace(startedAt, Infinity, signal);
+        if (seconds > 0) await this.#pace(startedAt, Infinity, signal);
+        seconds = Math.min(Math.max(seconds * 2, 1), POLL_SECONDS_MAX);
       }
     }
   }

@@ -1,0 +1,46 @@
+/** The file that npm links as `export-service`, started as its own process. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const LAUNCHER = fileURLToPath(new URL('../bin/export-service.js', import.meta.url));
+
+/** @param before runs in the new process before the launcher does */
+function launch(
+  args: readonly string[],
+  before = '',
+): { status: number | null; stdout: string; stderr: string } {
+  const preload = before === '' ? [] : ['--import', `data:text/javascript,${encodeURIComponent(before)}`];
+  return spawnSync(process.execPath, [...preload, LAUNCHER, ...args], { encoding: 'utf8' });
+}
+
+test('the launcher is executable and says what runs it', () => {
+  accessSync(LAUNCHER, constants.X_OK);
+  assert.match(readFileSync(LAUNCHER, 'utf8'), /^#!\/usr\/bin\/env node\n/);
+});
+
+test('the launcher hands arguments in and results and exit code out', () => {
+  const help = launch(['--help']);
+  assert.equal(help.status, 0);
+  assert.match(help.stdout, /^Usage: export-service/);
+  assert.equal(help.stderr, '');
+  const wrong = launch(['nope']);
+  assert.equal(wrong.status, 2);
+  assert.equal(wrong.stdout, '');
+  assert.match(wrong.stderr, /^export-service: unknown command "nope".*\n$/);
+});
+
+test('under an old Node the launcher says in one line how to get a new one, exit code 1', () => {
+  const { status, stdout, stderr } = launch(
+    ['--help'],
+    "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })",
+  );
+  assert.equal(status, 1);
+  assert.equal(stdout, '');
+  assert.match(
+    stderr,
+    /^export-service: this is Node 20\.20\.2, and Node 24 or newer is needed: `npm ci` .+\n$/,
+  );
+});
