@@ -24,6 +24,12 @@ export type ErrorCode =
   | 'shutting_down'
   | 'store_full';
 
+export interface ExportErrorOptions {
+  readonly retryAfterSeconds?: number | undefined;
+  readonly element?: number | undefined;
+  readonly cause?: unknown;
+}
+
 /**
  * A refusal: a stable `code` to branch on and a `message` for people that says what to do.
  * The message never holds a secret, a token or a payload: it is sent to the app and may be logged.
@@ -34,13 +40,13 @@ export class ExportError extends Error {
   /** After how many seconds trying again makes sense; undefined when it never does. */
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    options: { retryAfterSeconds?: number; cause?: unknown } = {},
-  ) {
+  /** Which of several exports asked for together is refused, from 0; undefined when it is about none in particular. */
+  readonly element: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ExportErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.element = options.element;
   }
 }

@@ -22,6 +22,13 @@ export interface Viewer {
   permits(destination: string): boolean;
 }
 
+/** A question how an export went. */
+export interface Poll {
+  readonly id: string;
+  /** When given, the export must be one to this very destination. */
+  readonly destination: string | null;
+}
+
 export interface ExportLimits {
   /** Unfinished exports a lane may have. */
   readonly pendingMax: number;
@@ -40,9 +47,6 @@ export interface ExportServiceParts {
   readonly digest: (data: Uint8Array, attemptsMax: number) => Uint8Array;
   readonly limits: ExportLimits;
 }
-
-/** A seat for one open wait; taken before anything is queued, so that a full house refuses before it accepts. */
-export type WaitSeat = Disposable;
 
 const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1_000;
 const RETRY_AFTER_SECONDS = 5;
@@ -65,12 +69,37 @@ export class ExportService {
    *   `store_full`, `store_unavailable`
    */
   async submit(requests: readonly ExportRequest[], client: string): Promise<ExportJob[]> {
+    this.#judge(requests);
+    return await this.#accept(requests, client);
+  }
+
+  /**
+   * Takes one export in and waits for its end, as {@link submit} and {@link waitUntil} do. The seat is taken first: a
+   * full house refuses before it accepts.
+   *
+   * @throws ExportError also `too_many_waiting`
+   */
+  async submitAndWait(
+    request: ExportRequest,
+    client: string,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<ExportJob> {
+    this.#judge([request]);
+    using _seat = this.#takeSeat();
+    const [job] = await this.#accept([request], client);
+    return await this.#wait(job as ExportJob, hasEnded, timeoutMs, signal);
+  }
+
+  #judge(requests: readonly ExportRequest[]): void {
     this.#refuseWhenStopping();
-    for (const [index, request] of requests.entries())
-      this.#checkDestination(request, position(index, requests));
+    for (const [index, request] of requests.entries()) this.#checkDestination(request, index);
+  }
+
+  async #accept(requests: readonly ExportRequest[], client: string): Promise<ExportJob[]> {
     const jobs = requests.map((request) => this.#newJob(request, client));
     const result = await this.#insert(jobs);
-    if (result.kind === 'refused') throw insertRefusal(result, requests, this.#parts.limits);
+    if (result.kind === 'refused') throw insertRefusal(result, this.#parts.limits);
     return result.jobs.map(asAccepted);
   }
 
@@ -79,48 +108,34 @@ export class ExportService {
    *
    * @throws ExportError `unknown_export` when one of them is not there, or not this viewer's: nobody can tell which
    */
-  async poll(ids: readonly string[], viewer: Viewer): Promise<ExportJob[]> {
-    const jobs = await this.#parts.store.get(ids);
-    return jobs.map((job, index) => {
-      if (job === null || job.lane.client !== viewer.client || !viewer.permits(job.lane.destination)) {
-        throw new ExportError(
-          'unknown_export',
-          `No export with this id is known to this token${position(index, ids)}.`,
-        );
+  async poll(polls: readonly Poll[], viewer: Viewer): Promise<ExportJob[]> {
+    const jobs = await this.#parts.store.get(polls.map(({ id }) => id));
+    return polls.map(({ destination }, index) => {
+      const job = jobs[index];
+      if (!job || !mayBeSeen(job, viewer) || (destination !== null && destination !== job.lane.destination)) {
+        throw new ExportError('unknown_export', 'No export with this id is known to this token.', {
+          element: index,
+        });
       }
       return job;
     });
   }
 
-  /** @throws ExportError `too_many_waiting` */
-  takeSeat(): WaitSeat {
-    if (this.#waiting >= this.#parts.limits.waitingMax) {
-      throw new ExportError(
-        'too_many_waiting',
-        'Too many requests wait for results. Ask again without waiting, or later.',
-        {
-          retryAfterSeconds: RETRY_AFTER_SECONDS,
-        },
-      );
-    }
-    this.#waiting += 1;
-    let taken = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (taken) this.#waiting -= 1;
-        taken = false;
-      },
-    };
-  }
-
-  /** Resolves with the job when its state is no longer `job.state`, when the time is up, or when `signal` aborts. */
-  waitForChange(job: ExportJob, timeoutMs: number, signal: AbortSignal): Promise<ExportJob> {
-    return this.#wait(job, timeoutMs, signal, (now) => now.state !== job.state);
-  }
-
-  /** Resolves with the job when it has ended, when the time is up, or when `signal` aborts. */
-  waitForEnd(job: ExportJob, timeoutMs: number, signal: AbortSignal): Promise<ExportJob> {
-    return this.#wait(job, timeoutMs, signal, (now) => isFinal(now.state));
+  /**
+   * Resolves with the job as soon as `isOver` is true of it, and with its present state when the time is up, `signal`
+   * aborts, or the service stops.
+   *
+   * @throws ExportError `too_many_waiting`
+   */
+  async waitUntil(
+    job: ExportJob,
+    isOver: (job: ExportJob) => boolean,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<ExportJob> {
+    if (isOver(job)) return job;
+    using _seat = this.#takeSeat();
+    return await this.#wait(job, isOver, timeoutMs, signal);
   }
 
   /** From now on nothing is taken in, and whoever waits gets the present state. */
@@ -128,13 +143,28 @@ export class ExportService {
     this.#stopping.abort();
   }
 
+  #takeSeat(): Disposable {
+    if (this.#waiting >= this.#parts.limits.waitingMax) {
+      throw new ExportError(
+        'too_many_waiting',
+        'Too many requests wait for results. Ask again without waiting, or later.',
+        { retryAfterSeconds: RETRY_AFTER_SECONDS },
+      );
+    }
+    this.#waiting += 1;
+    return {
+      [Symbol.dispose]: () => {
+        this.#waiting -= 1;
+      },
+    };
+  }
+
   async #wait(
     job: ExportJob,
+    isOver: (job: ExportJob) => boolean,
     timeoutMs: number,
     signal: AbortSignal,
-    isOver: (job: ExportJob) => boolean,
   ): Promise<ExportJob> {
-    if (isOver(job) || isFinal(job.state)) return job;
     const { feed, store, clock } = this.#parts;
     const ended = AbortSignal.any([signal, this.#stopping.signal]);
     let changed = Promise.withResolvers<void>();
@@ -175,9 +205,9 @@ export class ExportService {
     );
   }
 
-  #checkDestination(request: ExportRequest, where: string): void {
+  #checkDestination(request: ExportRequest, index: number): void {
     const refusal = this.#parts.destinationPolicy.refusal(request.destination.url);
-    if (refusal !== null) throw new ExportError('destination_refused', `${refusal}${where}`);
+    if (refusal !== null) throw new ExportError('destination_refused', refusal, { element: index });
   }
 
   #newJob(request: ExportRequest, client: string): NewJob {
@@ -235,28 +265,31 @@ function asAccepted({ job, isRepeat }: Inserted): ExportJob {
   return isRepeat ? job : { ...job, state: 'queued' };
 }
 
+/** Whether an export has ended, for those who wait for that. */
+export function hasEnded(job: ExportJob): boolean {
+  return isFinal(job.state);
+}
+
+function mayBeSeen({ lane }: ExportJob, viewer: Viewer): boolean {
+  return lane.client === viewer.client && viewer.permits(lane.destination);
+}
+
 function insertRefusal(
-  result: Extract<InsertResult, { kind: 'refused' }>,
-  requests: readonly ExportRequest[],
+  { reason, index: element }: Extract<InsertResult, { kind: 'refused' }>,
   limits: ExportLimits,
 ): ExportError {
-  const where = position(result.index, requests);
-  switch (result.reason) {
+  switch (reason) {
     case 'idempotency_mismatch':
       return new ExportError(
-        'idempotency_mismatch',
-        `This idempotency key was used with other data or another "attempts_max"${where}. Use a new key for a new export.`,
+        reason,
+        'This idempotency key was used with other data or another "attempts_max". Use a new key for a new export.',
+        { element },
       );
     case 'too_many_pending':
       return new ExportError(
-        'too_many_pending',
-        `${limits.pendingMax} exports to this destination wait already${where}. Try again when some have left.`,
-        { retryAfterSeconds: RETRY_AFTER_SECONDS },
+        reason,
+        `${limits.pendingMax} exports to this destination wait already. Try again when some have left.`,
+        { element, retryAfterSeconds: RETRY_AFTER_SECONDS },
       );
   }
-}
-
-/** Says which element of a batch is meant; nothing for a request of one. */
-function position(index: number, all: readonly unknown[]): string {
-  return all.length === 1 ? '' : ` (element ${index})`;
 }

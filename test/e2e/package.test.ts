@@ -20,7 +20,14 @@ it('what npm pack gives installs in an empty directory and exports there', async
   await run('npm', ['install', '--no-audit', '--no-fund', `./${tarball}`], { cwd: directory.path, env });
 
   const installed = join(directory.path, 'node_modules', 'databox-export-service');
-  assert.deepEqual(readdirSync(installed).sort(), ['LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'samples']);
+  assert.deepEqual(readdirSync(installed).sort(), [
+    'LICENSE',
+    'README.md',
+    'bin',
+    'dist',
+    'package.json',
+    'samples',
+  ]);
   const bin = join(directory.path, 'node_modules', '.bin', 'export-service');
   const { stdout } = await run(bin, ['demo'], { cwd: directory.path, env });
   assert.match(stdout, /The destination received the very bytes/);

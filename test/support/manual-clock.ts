@@ -14,6 +14,11 @@ export class ManualClock implements Clock {
     return this.#tasks.size;
   }
 
+  /** How long from now each scheduled task has to wait, in milliseconds. */
+  get pendingMs(): number[] {
+    return [...this.#tasks].map(({ at }) => at - this.#now);
+  }
+
   now(): number {
     return this.#now;
   }

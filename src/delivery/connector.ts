@@ -1,0 +1,143 @@
+import { X509Certificate } from 'node:crypto';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { AddressRefusedError, assertLiteralAllowed, type EgressGuard, hostOf } from './egress-guard.ts';
+
+/** The handshake failed, or the certificate is not one that we trust for this name. */
+export class TlsError extends Error {
+  override readonly name = 'TlsError';
+}
+
+/** No connection came about. */
+export class ConnectError extends Error {
+  override readonly name = 'ConnectError';
+}
+
+/** Where to connect: what a URL says, in the form in which undici hands it to a connector. */
+export interface Origin {
+  readonly protocol: string;
+  /** A name or an address, IPv6 with or without brackets. */
+  readonly hostname: string;
+  /** Empty for the protocol's own. */
+  readonly port: string;
+}
+
+export interface ConnectorOptions {
+  readonly guard: EgressGuard;
+  /** PEM certificates that are trusted besides the usual ones; null for none. */
+  readonly destinationCa: string | null;
+}
+
+/** Told once, with a socket that is ready for a request or with what went wrong. */
+export interface SocketEvents {
+  /** TCP is up; `address` is the far end. With TLS, the handshake begins now. */
+  onAddress(address: string): void;
+  onReady(socket: Socket): void;
+  /** With an {@link AddressRefusedError}, `NameResolutionError`, {@link ConnectError} or {@link TlsError}. */
+  onFailed(error: Error): void;
+}
+
+/** Opens sockets to addresses that the guard has allowed, and to no others. */
+export class Connector {
+  readonly #guard: EgressGuard;
+  /** Made once: reading the roots takes longer than a handshake. */
+  readonly #secureContext: SecureContext;
+
+  /** @throws TypeError when `destinationCa` holds no certificate */
+  constructor({ guard, destinationCa }: ConnectorOptions) {
+    this.#guard = guard;
+    this.#secureContext = createSecureContext({
+      minVersion: 'TLSv1.2',
+      ...(destinationCa === null ? {} : { ca: [...getCACertificates('default'), checkedPem(destinationCa)] }),
+    });
+  }
+
+  /**
+   * Begins to connect. The socket comes back at once, for the caller to destroy should it no longer want it; null
+   * when it had to be refused before there was one.
+   */
+  open(origin: Origin, events: SocketEvents): Socket | null {
+    const host = hostOf(origin);
+    try {
+      assertLiteralAllowed(host, this.#guard);
+    } catch (error) {
+      events.onFailed(error as AddressRefusedError);
+      return null;
+    }
+    const isTls = origin.protocol === 'https:';
+    const socket = isTls ? this.#openTls(host, origin.port) : this.#openTcp(host, origin.port);
+    this.#follow(socket, isTls, events);
+    return socket;
+  }
+
+  #openTcp(host: string, port: string): Socket {
+    return connectTcp({ ...this.#target(host, port || '80'), noDelay: true, keepAlive: true });
+  }
+
+  #openTls(host: string, port: string): Socket {
+    const socket = connectTls({
+      ...this.#target(host, port || '443'),
+      // The certificate is checked against the name; a name's final dot belongs to DNS alone (RFC 6066, section 3).
+      ...(isIP(host) === 0 ? { servername: host.replace(/\.$/, '') } : {}),
+      secureContext: this.#secureContext,
+      ALPNProtocols: ['http/1.1'],
+      // Said aloud, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in some environment changes nothing.
+      rejectUnauthorized: true,
+    });
+    return socket.setNoDelay(true).setKeepAlive(true);
+  }
+
+  #target(host: string, port: string) {
+    return { host, port: Number(port), lookup: this.#guard.lookup, autoSelectFamily: true } as const;
+  }
+
+  #follow(socket: Socket, isTls: boolean, events: SocketEvents): void {
+    let isTcpUp = false;
+    let isTold = false;
+    socket.once('connect', () => {
+      isTcpUp = true;
+      this.#confirmAddress(socket, events);
+    });
+    socket.once(isTls ? 'secureConnect' : 'connect', () => {
+      if (socket.destroyed) return;
+      isTold = true;
+      events.onReady(socket);
+    });
+    // Stays: a socket that is destroyed with an error later must not bring the process down.
+    socket.on('error', (error) => {
+      if (isTold) return;
+      isTold = true;
+      events.onFailed(inPhase(error, isTcpUp));
+    });
+  }
+
+  /** The lookup has already decided; this would notice if a new version of Node passed it by. */
+  #confirmAddress(socket: Socket, events: SocketEvents): void {
+    const address = socket.remoteAddress;
+    if (address === undefined) return;
+    try {
+      assertLiteralAllowed(address, this.#guard);
+      events.onAddress(address);
+    } catch (error) {
+      socket.destroy(error as AddressRefusedError);
+    }
+  }
+}
+
+function checkedPem(pem: string): string {
+  try {
+    // Node takes a CA that holds no certificate without a word, and then trusts nothing more than before.
+    new X509Certificate(pem);
+    return pem;
+  } catch (cause) {
+    throw new TypeError('The CA for destinations holds no PEM certificate.', { cause });
+  }
+}
+
+/** The same code may mean either: which phase it hit is what tells the developer where to look. */
+function inPhase(error: NodeJS.ErrnoException, isTcpUp: boolean): Error {
+  if (error instanceof AddressRefusedError || error.name === 'NameResolutionError') return error;
+  return isTcpUp
+    ? new TlsError(error.message, { cause: error })
+    : new ConnectError(error.message, { cause: error });
+}

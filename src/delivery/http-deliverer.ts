@@ -1,0 +1,221 @@
+import type { Clock } from '../export/clock.ts';
+import type { Deliverer, Delivery } from '../export/deliverer.ts';
+import type { AttemptOutcome } from '../export/job.ts';
+import type { ClaimedJob } from '../export/job-store.ts';
+import { type Connection, ConnectionPool, type RequestOptions } from './connection-pool.ts';
+import { Connector } from './connector.ts';
+import { AddressRefusedError, type EgressGuard } from './egress-guard.ts';
+import { failure, failureOf, isClosed } from './failures.ts';
+import { readBody } from './response-body.ts';
+import { parseRetryAfter } from './retry-after.ts';
+
+const IDLE_PER_ORIGIN_MAX_DEFAULT = 8;
+const IDLE_MAX_DEFAULT = 256;
+
+export interface HttpDelivererOptions {
+  readonly clock: Clock;
+  readonly guard: EgressGuard;
+  /** Ours, for `user-agent`. */
+  readonly version: string;
+  /** One deadline over name resolution, connection, TLS, head and body. */
+  readonly attemptTimeoutMs: number;
+  /** Of an answer's body, counted after decompression; what is more is cut off. */
+  readonly responseBytesMax: number;
+  /** PEM certificates that are trusted besides the usual ones; null for none. */
+  readonly destinationCa: string | null;
+  /** Unused connections kept to one origin, default 8. */
+  readonly idlePerOriginMax?: number;
+  /** Unused connections kept at all, default 256. */
+  readonly idleMax?: number;
+}
+
+/**
+ * Makes attempts by HTTP/1.1: one POST, no redirects, no proxy, TLS always verified, and only to addresses that the
+ * guard has allowed at the moment of connecting. How many run at once is up to the caller.
+ */
+export class HttpDeliverer implements Deliverer, AsyncDisposable {
+  readonly #options: HttpDelivererOptions;
+  readonly #pool: ConnectionPool;
+
+  /** @throws TypeError when `destinationCa` holds no certificate */
+  constructor(options: HttpDelivererOptions) {
+    this.#options = options;
+    this.#pool = new ConnectionPool(new Connector(options), {
+      idlePerOriginMax: options.idlePerOriginMax ?? IDLE_PER_ORIGIN_MAX_DEFAULT,
+      idleMax: options.idleMax ?? IDLE_MAX_DEFAULT,
+    });
+  }
+
+  async deliver(job: ClaimedJob, signal: AbortSignal): Promise<Delivery> {
+    if (signal.aborted) return unconnected({ kind: 'stopped', sent: false });
+    const url = URL.parse(job.lane.destination);
+    // Judged when the export was taken too, but perhaps under other settings: a restart may lie between.
+    const refusal = url === null ? 'The destination is not a URL.' : this.#options.guard.refusal(url);
+    if (url === null || refusal !== null) return unconnected(refused(refusal ?? ''));
+    return this.#deliverTo(url, job, signal);
+  }
+
+  async #deliverTo(url: URL, job: ClaimedJob, signal: AbortSignal): Promise<Delivery> {
+    const { clock, attemptTimeoutMs } = this.#options;
+    const exchange = new Exchange(this.#pool, url, this.#request(url, job), this.#options);
+    const interruption = Promise.withResolvers<AttemptOutcome>();
+    const stop = () => interruption.resolve({ kind: 'stopped', sent: exchange.mayHaveSent });
+    signal.addEventListener('abort', stop, { once: true });
+    const cancelDeadline = clock.schedule(attemptTimeoutMs, () =>
+      interruption.resolve(timedOut(attemptTimeoutMs, exchange.phase)),
+    );
+    try {
+      const outcome = await Promise.race([exchange.run(), interruption.promise]);
+      return { outcome, address: exchange.address };
+    } finally {
+      cancelDeadline();
+      signal.removeEventListener('abort', stop);
+      exchange.close();
+    }
+  }
+
+  #request(url: URL, job: ClaimedJob): RequestOptions {
+    return {
+      method: 'POST',
+      path: `${url.pathname}${url.search}`,
+      headers: this.#headers(job),
+      body: job.data,
+    };
+  }
+
+  /** Section 6 of the interface. `host` and `content-length` are undici's to write. */
+  #headers(job: ClaimedJob): Record<string, string> {
+    const { clock, version } = this.#options;
+    return {
+      'content-type': 'application/json',
+      'user-agent': `databox-export-service/${version}`,
+      'accept-encoding': 'identity',
+      'idempotency-key': job.id,
+      'webhook-id': job.id,
+      'webhook-timestamp': String(Math.floor(clock.now() / 1_000)),
+    };
+  }
+
+  /** Closes every connection. An attempt that still runs ends as a failure: stop attempts by their signal first. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#pool[Symbol.asyncDispose]();
+  }
+}
+
+/** What an attempt was waiting for: tells the developer where the time went. */
+type Phase = 'connecting' | 'waiting for the answer' | 'reading the answer';
+
+/** One request and its answer, with a second try over another connection in one case (see `#wasLost`). */
+class Exchange {
+  readonly #pool: ConnectionPool;
+  readonly #url: URL;
+  readonly #request: RequestOptions;
+  readonly #options: HttpDelivererOptions;
+  #connection: Connection;
+  #hasHead = false;
+  #hasSentBefore = false;
+  #addressAnswered: string | null = null;
+  /** The connection is no longer ours. */
+  #isLetGo = false;
+
+  constructor(pool: ConnectionPool, url: URL, request: RequestOptions, options: HttpDelivererOptions) {
+    this.#pool = pool;
+    this.#url = url;
+    this.#request = request;
+    this.#options = options;
+    this.#connection = pool.acquire(url);
+  }
+
+  get address(): string | null {
+    return this.#addressAnswered ?? this.#connection.address;
+  }
+
+  get mayHaveSent(): boolean {
+    return this.#hasSentBefore || this.#connection.mayHaveSent;
+  }
+
+  get phase(): Phase {
+    if (this.#hasHead) return 'reading the answer';
+    return this.#connection.mayHaveSent ? 'waiting for the answer' : 'connecting';
+  }
+
+  /** Never rejects. After `close` its outcome means nothing. */
+  async run(): Promise<AttemptOutcome> {
+    try {
+      return await this.#send();
+    } catch (error) {
+      if (!this.#wasLost(error)) return this.#outcomeOf(error);
+    }
+    return this.#sendAgain();
+  }
+
+  async #sendAgain(): Promise<AttemptOutcome> {
+    this.#hasSentBefore = true;
+    this.#pool.discard(this.#connection);
+    this.#connection = this.#pool.open(this.#url);
+    try {
+      return await this.#send();
+    } catch (error) {
+      return this.#outcomeOf(error);
+    }
+  }
+
+  /**
+   * Whether the connection had been used before and was closed without a byte of an answer: then almost certainly the
+   * other side had given the idle connection up while our request was on its way, and its server has never seen it.
+   * To call that a failed attempt would pause the lane of a destination that is well. Sending again at once is safe
+   * because the receiver can tell (same `idempotency-key`); Go's `net/http` does the same with that header. On a fresh
+   * connection it is a failure, so nothing is sent more than twice.
+   */
+  #wasLost(error: unknown): boolean {
+    const connection = this.#connection;
+    return !this.#isLetGo && connection.isReused && !connection.hasAnswerBegun && isClosed(error);
+  }
+
+  async #send(): Promise<AttemptOutcome> {
+    const connection = this.#connection;
+    const { statusCode, headers, body } = await connection.request(this.#request);
+    this.#hasHead = true;
+    this.#addressAnswered = connection.address;
+    const coding = headers['content-encoding'];
+    const { text, truncated, isReadToEnd } = await readBody(
+      body,
+      Array.isArray(coding) ? coding.join() : coding,
+      this.#options.responseBytesMax,
+    );
+    if (isReadToEnd && !this.#isLetGo) {
+      this.#isLetGo = true;
+      this.#pool.release(connection);
+    }
+    return {
+      kind: 'answered',
+      answer: { status: statusCode, body: text, truncated },
+      retryAfterMs: parseRetryAfter(headers['retry-after'], this.#options.clock.now()),
+    };
+  }
+
+  #outcomeOf(error: unknown): AttemptOutcome {
+    if (error instanceof AddressRefusedError) return refused(error.message);
+    return { kind: 'failed', failure: failureOf(error, this.#connection.hasAnswerBegun) };
+  }
+
+  /** Lets go of the connection unless it is back in the pool. Harmless when repeated. */
+  close(): void {
+    if (this.#isLetGo) return;
+    this.#isLetGo = true;
+    this.#pool.discard(this.#connection);
+  }
+}
+
+function unconnected(outcome: AttemptOutcome): Delivery {
+  return { outcome, address: null };
+}
+
+function refused(detail: string): AttemptOutcome {
+  return { kind: 'refused', failure: failure('address_refused', detail) };
+}
+
+function timedOut(attemptTimeoutMs: number, phase: Phase): AttemptOutcome {
+  const detail = `No complete answer within ${attemptTimeoutMs / 1_000} s; the time ran out while ${phase}.`;
+  return { kind: 'failed', failure: failure('timeout', detail) };
+}

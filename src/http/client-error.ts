@@ -1,0 +1,36 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { problemAnswer } from './problem.ts';
+
+interface Unreadable {
+  readonly status: number;
+  readonly detail: string;
+}
+
+/** What Node's parser found wrong, by its code; anything else is a 400. */
+const UNREADABLE: Readonly<Record<string, Unreadable>> = {
+  HPE_HEADER_OVERFLOW: { status: 431, detail: 'The headers are too large. A token has at most 8 KiB.' },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: { status: 413, detail: 'The chunk extensions of the body are too large.' },
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, detail: 'The request took too long to arrive. Send it again.' },
+};
+const MALFORMED: Unreadable = { status: 400, detail: 'The request is not valid HTTP/1.1.' };
+
+/** Answers bytes that are no HTTP, and closes the connection: nobody knows where the next request would begin. */
+export function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || hasBegunToAnswer(socket)) {
+    socket.destroy();
+    return;
+  }
+  const { status, detail } = UNREADABLE[error.code ?? ''] ?? MALFORMED;
+  const problem = problemAnswer('invalid_request', detail, { status });
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: ${problem.contentType}\r\n` +
+      `content-length: ${Buffer.byteLength(problem.body)}\r\nconnection: close\r\n\r\n${problem.body}`,
+    () => socket.destroy(),
+  );
+}
+
+/** A second answer in the middle of the first one would be read as a part of it. Node keeps the answer here. */
+function hasBegunToAnswer(socket: Socket & { _httpMessage?: { headersSent: boolean } | null }): boolean {
+  return socket._httpMessage?.headersSent === true;
+}

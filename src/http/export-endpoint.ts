@@ -1,0 +1,107 @@
+import type { VerifiedToken } from '../auth/authorizer.ts';
+import { permitsDestination } from '../auth/clear.ts';
+import { type ExportService, hasEnded, type Poll } from '../export/export-service.ts';
+import type { ExportJob } from '../export/job.ts';
+import { atElement, judgeEach } from './element-error.ts';
+import type { ExportCall } from './export-call.ts';
+import type { RequestAuthorizer } from './request-authorizer.ts';
+import { batchAnswer, exportAnswer, wireState } from './wire-answer.ts';
+
+export interface ExportEndpointParts {
+  readonly service: ExportService;
+  readonly authorizer: RequestAuthorizer;
+}
+
+/** How long a single request may wait, if at all. A batch never does. */
+export type Patience =
+  | { readonly kind: 'none' }
+  /** Until the state an app sees is another one: a poll on `/lp/export`. */
+  | { readonly kind: 'change'; readonly ms: number }
+  /** Until the end: `Prefer: wait`. */
+  | { readonly kind: 'end'; readonly ms: number };
+
+/** A cleared request, read and on its way to be judged further. */
+export interface EndpointCall {
+  readonly call: ExportCall;
+  readonly token: VerifiedToken;
+  readonly patience: Patience;
+  /** Makes the signal that aborts when nobody waits for the answer any more; called when waiting begins. */
+  readonly whenGone: () => AbortSignal;
+}
+
+/**
+ * What becomes of a request once its fields are good: the stages of judgement from the destination on (interface,
+ * section 3), and the wait.
+ */
+export class ExportEndpoint {
+  readonly #parts: ExportEndpointParts;
+
+  constructor(parts: ExportEndpointParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The answer as JSON text.
+   *
+   * @throws ExportError the refusal
+   */
+  async answer(asked: EndpointCall): Promise<string> {
+    const { call } = asked;
+    if (call.kind === 'new') this.#clearDestinations(call, asked.token);
+    else this.#parts.authorizer.clearPoll(asked.token);
+    if (call.isBatch) return batchAnswer(await this.#batch(call, asked.token));
+    return exportAnswer(await this.#single(asked));
+  }
+
+  #clearDestinations(call: Extract<ExportCall, { kind: 'new' }>, token: VerifiedToken): void {
+    judgeEach(call.requests, call.isBatch, ({ destination, data }) =>
+      this.#parts.authorizer.clearDestination(token, {
+        destination: destination.uri,
+        dataBytes: data.length,
+      }),
+    );
+  }
+
+  async #batch(call: ExportCall, token: VerifiedToken): Promise<ExportJob[]> {
+    try {
+      return await (call.kind === 'new'
+        ? this.#parts.service.submit(call.requests, token.client)
+        : this.#poll(call.polls, token));
+    } catch (error) {
+      throw atElement(error);
+    }
+  }
+
+  async #single({ call, token, patience, whenGone }: EndpointCall): Promise<ExportJob> {
+    const { service } = this.#parts;
+    if (call.kind === 'poll') {
+      const job = only(await this.#poll(call.polls, token));
+      if (patience.kind === 'none' || patience.ms === 0) return job;
+      return await service.waitUntil(job, endOf(patience.kind, job), patience.ms, whenGone());
+    }
+    // A new export is not waited for unless `Prefer` says so: on `/lp/export` the original never did.
+    if (patience.kind !== 'end' || patience.ms === 0)
+      return only(await service.submit(call.requests, token.client));
+    return await service.submitAndWait(only(call.requests), token.client, patience.ms, whenGone());
+  }
+
+  #poll(polls: readonly Poll[], token: VerifiedToken): Promise<ExportJob[]> {
+    const permits = (destination: string): boolean => permitsDestination(token.caveats, destination);
+    return this.#parts.service.poll(polls, { client: token.client, permits });
+  }
+}
+
+/**
+ * What a poll waits for. A change is one that the app can see: from `sending` to `waiting` it stays `Processing`. There
+ * is none after the end.
+ */
+function endOf(patience: 'change' | 'end', job: ExportJob): (now: ExportJob) => boolean {
+  if (patience === 'end') return hasEnded;
+  return (now) => hasEnded(now) || wireState(now) !== wireState(job);
+}
+
+function only<T>(all: readonly T[]): T {
+  const [one] = all;
+  if (one === undefined) throw new TypeError('A request of one has one answer.');
+  return one;
+}

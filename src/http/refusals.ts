@@ -1,0 +1,90 @@
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import { ExportError } from '../export/errors.ts';
+import { notFound, type ProblemAnswer, problemAnswer, refusalAnswer } from './problem.ts';
+import { sendProblem } from './reply.ts';
+import { requestPath } from './request-path.ts';
+
+/** Where the HTTP side reports what apps are not told. */
+export interface HttpLog {
+  /** An exception that is no refusal: our own mistake. The app got a 500 without a reason. */
+  unexpectedError(error: unknown): void;
+}
+
+/**
+ * How much of a body that was refused is read and thrown away. Closing the connection instead would make many a client
+ * lose the refusal: it is still sending when the reset comes.
+ */
+const DISCARDED_BYTES_MAX = 64 * 1_024 * 1_024;
+
+/** Answers requests for a path or a method that we do not have, before anything else is looked at. */
+export function refuseUnknownRoutes(app: FastifyInstance): void {
+  const methodsByPath = new Map<string, string[]>();
+  app.addHook('onRoute', ({ method, path }) => {
+    methodsByPath.set(path, [...(methodsByPath.get(path) ?? []), ...[method].flat()]);
+  });
+  // In a hook, because Fastify reads the body before its handler for unknown routes.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) return done();
+    const methods = methodsByPath.get(requestPath(request.raw.url ?? ''));
+    discardBody(request.raw);
+    sendProblem(
+      methods === undefined ? reply : reply.header('allow', methods.join(', ')),
+      methods === undefined ? notFound() : methodNotAllowed(methods),
+    );
+  });
+}
+
+/** Makes problem details of everything that is thrown. */
+export function answerErrors(app: FastifyInstance, log: HttpLog, bodyBytesMax: number): void {
+  app.setErrorHandler((error, request, reply) => {
+    // Fastify closes the connection when a body is too large; see DISCARDED_BYTES_MAX.
+    reply.removeHeader('connection');
+    discardBody(request.raw);
+    const problem = errorAnswer(error, bodyBytesMax);
+    if (problem === null) log.unexpectedError(error);
+    return sendProblem(reply, problem ?? OUR_MISTAKE);
+  });
+}
+
+const OUR_MISTAKE = problemAnswer(
+  'internal_error',
+  'Something went wrong that should not have. Whether an export was queued is not known; the log of the service says more.',
+);
+
+function methodNotAllowed(methods: readonly string[]): ProblemAnswer {
+  return problemAnswer('method_not_allowed', `This path takes ${methods.join(', ')} only.`);
+}
+
+/** Null for an error that nobody foresaw. */
+function errorAnswer(error: unknown, bodyBytesMax: number): ProblemAnswer | null {
+  if (error instanceof ExportError) return refusalAnswer(error);
+  switch (codeOf(error)) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return problemAnswer(
+        'payload_too_large',
+        `The body has more than ${bodyBytesMax} bytes. Send less at once.`,
+      );
+    // The connection broke, or the body ended early. Seldom is anybody left to read this.
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+    case 'ECONNRESET':
+      return problemAnswer('invalid_request', 'The body did not arrive as a whole.');
+    default:
+      return null;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+/** Reads on to the end of a body nobody wants, up to a bound. */
+function discardBody(request: IncomingMessage): void {
+  if (request.complete) return;
+  let leftBytes = DISCARDED_BYTES_MAX;
+  request.on('error', () => {});
+  request.on('data', (chunk: Uint8Array) => {
+    leftBytes -= chunk.length;
+    if (leftBytes < 0) request.socket.destroy();
+  });
+}

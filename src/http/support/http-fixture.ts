@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import http, { type IncomingHttpHeaders } from 'node:http';
+import net from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import { v7 as uuidv7 } from 'uuid';
+import type { WireExport, WireProblem } from '../../../client/wire.ts';
+import { ManualClock } from '../../../test/support/manual-clock.ts';
+import { Authorizer } from '../../auth/authorizer.ts';
+import { ExportService, type ExportServiceParts } from '../../export/export-service.ts';
+import { JobFeed } from '../../export/job-feed.ts';
+import { encode } from '../../macaroon/codec.ts';
+import { mint } from '../../macaroon/macaroon.ts';
+import type { Readiness } from '../probes.ts';
+import { createHttpServer, type HttpServer, type HttpSettings } from '../server.ts';
+import { MemoryJobStore } from './memory-job-store.ts';
+
+export const DESTINATION = 'https://receiver.example/in';
+export const ROOT_KEY = Buffer.from('bdcd6cbf-b60e-4b3c-be9f-ff664cbc2372');
+
+export interface FixtureOptions {
+  readonly settings?: Partial<HttpSettings>;
+  readonly keys?: readonly Uint8Array[];
+  readonly limits?: Partial<ExportServiceParts['limits']>;
+  readonly requireDestination?: boolean;
+  readonly readiness?: () => Promise<Readiness>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  /** The body, read as JSON. */
+  readonly json: WireExport & WireProblem & WireExport[];
+}
+
+export interface RequestOptions {
+  readonly method?: string;
+  readonly path?: string;
+  /** The token; null for none. */
+  readonly token?: string | null;
+  readonly headers?: http.OutgoingHttpHeaders;
+  /** An object or an array is written as JSON. */
+  readonly body?: unknown;
+  readonly signal?: AbortSignal;
+}
+
+/** What a token says, where it is not to be what most tests need. */
+export interface TokenOptions {
+  readonly identifier?: string;
+  readonly target?: string | null;
+  readonly method?: string | null;
+  readonly path?: string | null;
+  readonly destination?: string | null;
+  readonly more?: readonly string[];
+  readonly rootKey?: Uint8Array;
+}
+
+/** A token as the box would grant it: for every path, and one destination. */
+export function tokenWith(options: TokenOptions = {}): string {
+  const values = {
+    target: 'export-service',
+    method: 'POST',
+    path: '*',
+    destination: DESTINATION,
+    ...options,
+  };
+  const caveats = (['target', 'method', 'path', 'destination'] as const)
+    .filter((name) => values[name] !== null)
+    .map((name) => `${name} = ${values[name]}`);
+  const rootKey = options.rootKey ?? ROOT_KEY;
+  const identifier = options.identifier ?? 'app';
+  return encode(mint({ rootKey, identifier, caveats: [...caveats, ...(options.more ?? [])] }), 'v1');
+}
+
+const TOKEN = tokenWith();
+/** Turns of the event loop; a request takes a few dozen. */
+const TURNS_MAX = 100_000;
+
+/** The real service and the real server on a real socket, over a store in memory and a clock that stands still. */
+export class HttpFixture implements AsyncDisposable {
+  readonly clock: ManualClock;
+  readonly store: MemoryJobStore;
+  readonly service: ExportService;
+  readonly server: HttpServer;
+  readonly port: number;
+  /** What the server reported as its own mistakes. */
+  readonly unexpected: readonly unknown[];
+  readonly #agent = new http.Agent({ keepAlive: true });
+
+  private constructor(
+    parts: Pick<HttpFixture, 'clock' | 'store' | 'service' | 'server' | 'port' | 'unexpected'>,
+  ) {
+    this.clock = parts.clock;
+    this.store = parts.store;
+    this.service = parts.service;
+    this.server = parts.server;
+    this.port = parts.port;
+    this.unexpected = parts.unexpected;
+  }
+
+  static async start(options: FixtureOptions = {}): Promise<HttpFixture> {
+    const clock = new ManualClock(Date.parse('2026-03-01T12:00:00Z'));
+    const store = new MemoryJobStore();
+    const unexpected: unknown[] = [];
+    const service = createService(store, clock, options);
+    const server = await createHttpServer({
+      service,
+      authorizer: new Authorizer({
+        keys: () => options.keys ?? [ROOT_KEY],
+        target: 'export-service',
+        requireDestination: options.requireDestination ?? true,
+      }),
+      settings: { bodyBytesMax: 64 * 1_024, longPollMaxMs: 300_000, attemptsMax: 9, ...options.settings },
+      readiness: options.readiness ?? (async () => ({ isReady: true })),
+      log: { unexpectedError: (error) => unexpected.push(error) },
+      clock,
+    });
+    const { port } = await server.listen('127.0.0.1', 0);
+    return new HttpFixture({ clock, store, service, server, port, unexpected });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#agent.destroy();
+    await this.server.close();
+  }
+
+  /** A POST to `/export` with a good token, where the options do not say otherwise. */
+  async send({ method, path, token, headers, body, signal }: RequestOptions = {}): Promise<Answer> {
+    const request = http.request({
+      port: this.port,
+      host: '127.0.0.1',
+      agent: this.#agent,
+      method: method ?? 'POST',
+      path: path ?? '/export',
+      headers: { ...(token === null ? {} : { 'x-api-key': token ?? TOKEN }), ...headers },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    request.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body));
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    const text = Buffer.concat(await response.toArray()).toString();
+    return {
+      status: response.statusCode ?? 0,
+      headers: response.headers,
+      text,
+      get json() {
+        return JSON.parse(text);
+      },
+    };
+  }
+
+  /** Hands in a new export and gives its id. */
+  async submit(body: object = {}): Promise<string> {
+    const answer = await this.send({ body: { uri: DESTINATION, data: '{}', ...body } });
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json.id;
+  }
+
+  /** What was taken in, as text. */
+  get queuedData(): string[] {
+    return this.store.inserted.map((job) => Buffer.from(job.data).toString());
+  }
+
+  /** Resolves when `count` waits are under way: each has a timer. Gives up, so that a mistake fails instead of hanging. */
+  async untilWaiting(count: number): Promise<void> {
+    for (let turn = 0; turn < TURNS_MAX; turn += 1) {
+      if (this.clock.scheduled === count) return;
+      await setImmediate();
+    }
+    assert.fail(`${this.clock.scheduled} wait, and not ${count}`);
+  }
+
+  /** Opens a bare connection. */
+  async connect(): Promise<net.Socket> {
+    const socket = net.connect(this.port, '127.0.0.1');
+    await once(socket, 'connect');
+    return socket;
+  }
+
+  /** Sends bytes as they are, and gives all that comes back until the server closes the connection. */
+  async exchange(bytes: string | Buffer): Promise<string> {
+    const socket = await this.connect();
+    socket.write(bytes);
+    return Buffer.concat(await socket.toArray()).toString('latin1');
+  }
+}
+
+function createService(store: MemoryJobStore, clock: ManualClock, { limits }: FixtureOptions): ExportService {
+  const feed = new JobFeed();
+  store.onChange((ids) => feed.publish(ids));
+  return new ExportService({
+    store,
+    feed,
+    clock,
+    dispatch: { reserve: () => false, send: () => {}, cancel: () => {}, queued: () => {} },
+    destinationPolicy: {
+      refusal: (url) => (url.protocol === 'https:' ? null : 'Only https: destinations are allowed.'),
+    },
+    newId: () => uuidv7(),
+    digest: (data, attemptsMax) => createHash('sha256').update(`${attemptsMax} `).update(data).digest(),
+    limits: { pendingMax: 3, waitingMax: 2, ...limits },
+  });
+}

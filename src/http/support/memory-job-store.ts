@@ -1,0 +1,140 @@
+import type { Attempt, ExportJob } from '../../export/job.ts';
+import type {
+  Claim,
+  Inserted,
+  InsertLimits,
+  InsertResult,
+  JobStore,
+  NewJob,
+  SecretStore,
+} from '../../export/job-store.ts';
+
+interface KnownKey {
+  readonly id: string;
+  readonly digest: Uint8Array;
+}
+
+/**
+ * As much of a store as the HTTP side needs: it takes jobs in and finds them again. Nothing is ever claimed; a test
+ * moves jobs on with `change`.
+ */
+export class MemoryJobStore implements JobStore {
+  /** When set, every call rejects with it. */
+  failure: Error | null = null;
+  /** What was taken in, in order. */
+  readonly inserted: NewJob[] = [];
+  readonly #jobs = new Map<string, ExportJob>();
+  readonly #keys = new Map<string, KnownKey>();
+  readonly #listeners = new Set<(ids: readonly string[]) => void>();
+
+  /** Moves a job on, as a worker would, and tells whoever listens. */
+  change(id: string, changes: Partial<ExportJob>): void {
+    const job = this.#jobs.get(id);
+    if (job === undefined) throw new TypeError(`No job ${id} is here.`);
+    this.#jobs.set(id, { ...job, ...changes });
+    for (const listener of this.#listeners) listener([id]);
+  }
+
+  async insert(jobs: readonly NewJob[], limits: InsertLimits): Promise<InsertResult> {
+    this.#failIfTold();
+    const pending = new Map<string, number>();
+    const newKeys = new Map<string, KnownKey>();
+    for (const [index, job] of jobs.entries()) {
+      const known = this.#known(job) ?? newKeys.get(scopedKey(job));
+      if (known !== undefined && job.idempotency !== null) {
+        const isSame = Buffer.compare(known.digest, job.idempotency.digest) === 0;
+        if (!isSame) return { kind: 'refused', reason: 'idempotency_mismatch', index };
+        continue;
+      }
+      if (job.idempotency !== null)
+        newKeys.set(scopedKey(job), { id: job.id, digest: job.idempotency.digest });
+      const { client, destination } = job.lane;
+      const count = (pending.get(destination) ?? this.#pending(client, destination)) + 1;
+      if (count > limits.pendingMax) return { kind: 'refused', reason: 'too_many_pending', index };
+      pending.set(destination, count);
+    }
+    return { kind: 'inserted', jobs: jobs.map((job) => this.#insertOne(job)) };
+  }
+
+  async get(ids: readonly string[]): Promise<(ExportJob | null)[]> {
+    this.#failIfTold();
+    return ids.map((id) => this.#jobs.get(id) ?? null);
+  }
+
+  onChange(listener: (ids: readonly string[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async attempts(): Promise<Attempt[]> {
+    return [];
+  }
+
+  async ping(): Promise<void> {
+    this.#failIfTold();
+  }
+
+  claim = (): Promise<Claim> => unused('claim');
+  settle = (): Promise<never> => unused('settle');
+  recover = (): Promise<number> => unused('recover');
+  busyLanes = (): Promise<never[]> => unused('busyLanes');
+  deleteExpired = (): Promise<number> => unused('deleteExpired');
+
+  get secrets(): SecretStore {
+    return unused('secrets');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #insertOne(job: NewJob): Inserted {
+    const known = this.#known(job);
+    const earlier = known === undefined ? undefined : this.#jobs.get(known.id);
+    if (earlier !== undefined) return { job: earlier, isRepeat: true, claimed: null };
+    const taken = queuedJob(job);
+    this.inserted.push(job);
+    this.#jobs.set(job.id, taken);
+    if (job.idempotency !== null)
+      this.#keys.set(scopedKey(job), { id: job.id, digest: job.idempotency.digest });
+    return { job: taken, isRepeat: false, claimed: null };
+  }
+
+  #known(job: NewJob): KnownKey | undefined {
+    return job.idempotency === null ? undefined : this.#keys.get(scopedKey(job));
+  }
+
+  #pending(client: string, destination: string): number {
+    return [...this.#jobs.values()].filter(
+      ({ lane, finishedAt }) =>
+        finishedAt === null && lane.client === client && lane.destination === destination,
+    ).length;
+  }
+
+  #failIfTold(): void {
+    if (this.failure !== null) throw this.failure;
+  }
+}
+
+function queuedJob({ id, lane, data, attemptsMax, acceptedAt }: NewJob): ExportJob {
+  return {
+    id,
+    lane,
+    state: 'queued',
+    dataBytes: data.length,
+    attemptsMax,
+    attempts: 0,
+    attemptsSpent: 0,
+    acceptedAt,
+    nextAttemptAt: null,
+    lastError: null,
+    finishedAt: null,
+    result: null,
+  };
+}
+
+function scopedKey({ lane, idempotency }: NewJob): string {
+  return JSON.stringify([lane.client, lane.destination, idempotency?.key]);
+}
+
+function unused(method: string): never {
+  throw new TypeError(`The HTTP side has no business with ${method}.`);
+}
