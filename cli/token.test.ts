@@ -4,7 +4,7 @@ import { type Env, UsageError } from '../src/config.ts';
 import { decode, encode, type MacaroonFormat } from '../src/macaroon/codec.ts';
 import { mint, verify } from '../src/macaroon/macaroon.ts';
 import { textOf } from '../src/macaroon/text.ts';
-import { capturedIo } from '../src/support/captured-io.ts';
+import { capturedIo } from '../test/support/captured-io.ts';
 import type { TokenParts } from './token/parts.ts';
 import { run } from './token.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runMain } from '../test/support/captured-io.ts';
 import { SETTING_KEYS, settingOf } from './config/settings.ts';
-import { runMain } from './support/captured-io.ts';
 
 test('--help lists the commands on stdout and ends with 0', async () => {
   for (const args of [['--help'], ['-h'], ['help']]) {

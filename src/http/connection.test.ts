@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { DESTINATION, HttpFixture, tokenWith } from '../../test/support/http/http-fixture.ts';
 import { Authorizer } from '../auth/authorizer.ts';
 import { CLOSE_GRACE_MS, createHttpServer } from './server.ts';
-import { DESTINATION, HttpFixture, tokenWith } from './support/http-fixture.ts';
 
 const FRESH = { uri: DESTINATION, data: '1' };
 const TOKEN = tokenWith();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { DESTINATION, HttpFixture, tokenWith } from './support/http-fixture.ts';
+import { DESTINATION, HttpFixture, tokenWith } from '../../test/support/http/http-fixture.ts';
 
 const FRESH = { uri: DESTINATION, data: '1' };
 const DELIVERED = {

@@ -1,8 +1,13 @@
 /** Method: the real service and authorizer behind a real socket; only the store and the clock are the test's own. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import {
+  DESTINATION,
+  HttpFixture,
+  type RequestOptions,
+  tokenWith,
+} from '../../test/support/http/http-fixture.ts';
 import { ExportError } from '../export/errors.ts';
-import { DESTINATION, HttpFixture, type RequestOptions, tokenWith } from './support/http-fixture.ts';
 
 const FRESH = { uri: DESTINATION, data: '{"a":1}' };
 const UNKNOWN_ID = '018f0000-0000-7000-8000-000000000000';

@@ -1,4 +1,4 @@
-import type { Attempt, ExportJob } from '../../export/job.ts';
+import type { Attempt, ExportJob } from '../../../src/export/job.ts';
 import type {
   Claim,
   Inserted,
@@ -7,7 +7,7 @@ import type {
   JobStore,
   NewJob,
   SecretStore,
-} from '../../export/job-store.ts';
+} from '../../../src/export/job-store.ts';
 
 interface KnownKey {
   readonly id: string;

@@ -1,6 +1,6 @@
-import type { CommandIo } from '../command.ts';
-import type { Env } from '../config.ts';
-import { main } from '../main.ts';
+import type { CommandIo } from '../../src/command.ts';
+import type { Env } from '../../src/config.ts';
+import { main } from '../../src/main.ts';
 
 /** What a command wrote. */
 export interface Captured {
