@@ -78,11 +78,6 @@ export class Connection {
     return this.#socket !== null && this.#socket.bytesRead > (this.#bytesReadBefore ?? 0);
   }
 
-  /** Whether the present request went over a socket that had served others before. */
-  get isReused(): boolean {
-    return this.#bytesReadBefore !== null;
-  }
-
   request(options: RequestOptions): Promise<Dispatcher.ResponseData> {
     if (!this.isOpen) this.#forgetSocket();
     this.#bytesReadBefore = this.#socket?.bytesRead ?? null;

@@ -17,15 +17,6 @@ const MALFORMED_CODES = new Set([
 /** undici's words for answers out of turn: an unasked 100 or 101, or bytes before the request. */
 const OUT_OF_TURN = new Set(['bad response', 'bad upgrade']);
 
-/** A connection that ended, by one side or by the network. */
-const CLOSED_CODES = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
-
-/** Whether `error` says that the other side ended the connection. */
-export function isClosed(error: unknown): boolean {
-  const { code, message } = asErrno(error);
-  return CLOSED_CODES.has(code) && !OUT_OF_TURN.has(message);
-}
-
 /**
  * What to call an error of an attempt.
  *

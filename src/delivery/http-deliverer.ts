@@ -5,7 +5,7 @@ import type { ClaimedJob } from '../export/job-store.ts';
 import { type Connection, ConnectionPool, type RequestOptions } from './connection-pool.ts';
 import { Connector } from './connector.ts';
 import { AddressRefusedError, type EgressGuard } from './egress-guard.ts';
-import { failure, failureOf, isClosed } from './failures.ts';
+import { failure, failureOf } from './failures.ts';
 import { readBody } from './response-body.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
@@ -105,22 +105,19 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
 /** What an attempt was waiting for: tells the developer where the time went. */
 type Phase = 'connecting' | 'waiting for the answer' | 'reading the answer';
 
-/** One request and its answer, with a second try over another connection in one case (see `#wasLost`). */
+/** One request and its answer. */
 class Exchange {
   readonly #pool: ConnectionPool;
-  readonly #url: URL;
   readonly #request: RequestOptions;
   readonly #options: HttpDelivererOptions;
-  #connection: Connection;
+  readonly #connection: Connection;
   #hasHead = false;
-  #hasSentBefore = false;
   #addressAnswered: string | null = null;
   /** The connection is no longer ours. */
   #isLetGo = false;
 
   constructor(pool: ConnectionPool, url: URL, request: RequestOptions, options: HttpDelivererOptions) {
     this.#pool = pool;
-    this.#url = url;
     this.#request = request;
     this.#options = options;
     this.#connection = pool.acquire(url);
@@ -131,7 +128,7 @@ class Exchange {
   }
 
   get mayHaveSent(): boolean {
-    return this.#hasSentBefore || this.#connection.mayHaveSent;
+    return this.#connection.mayHaveSent;
   }
 
   get phase(): Phase {
@@ -139,37 +136,18 @@ class Exchange {
     return this.#connection.mayHaveSent ? 'waiting for the answer' : 'connecting';
   }
 
-  /** Never rejects. After `close` its outcome means nothing. */
+  /**
+   * Never rejects. After `close` its outcome means nothing.
+   *
+   * What fails is not sent once more here, not even over a kept connection that the other side had just given up: each
+   * sending is an attempt on record, or nobody could say what left. That such a connection is rare is the pool's part.
+   */
   async run(): Promise<AttemptOutcome> {
-    try {
-      return await this.#send();
-    } catch (error) {
-      if (!this.#wasLost(error)) return this.#outcomeOf(error);
-    }
-    return this.#sendAgain();
-  }
-
-  async #sendAgain(): Promise<AttemptOutcome> {
-    this.#hasSentBefore = true;
-    this.#pool.discard(this.#connection);
-    this.#connection = this.#pool.open(this.#url);
     try {
       return await this.#send();
     } catch (error) {
       return this.#outcomeOf(error);
     }
-  }
-
-  /**
-   * Whether the connection had been used before and was closed without a byte of an answer: then almost certainly the
-   * other side had given the idle connection up while our request was on its way, and its server has never seen it.
-   * To call that a failed attempt would pause the lane of a destination that is well. Sending again at once is safe
-   * because the receiver can tell (same `idempotency-key`); Go's `net/http` does the same with that header. On a fresh
-   * connection it is a failure, so nothing is sent more than twice.
-   */
-  #wasLost(error: unknown): boolean {
-    const connection = this.#connection;
-    return !this.#isLetGo && connection.isReused && !connection.hasAnswerBegun && isClosed(error);
   }
 
   async #send(): Promise<AttemptOutcome> {
