@@ -7,12 +7,14 @@ import type { Config } from './config.ts';
 import { Dispatcher, type DispatchObserver } from './delivery/dispatcher.ts';
 import { createEgressGuard, type EgressGuard, parseNetwork } from './delivery/egress-guard.ts';
 import { HttpDeliverer } from './delivery/http-deliverer.ts';
+import { Chore } from './export/chore.ts';
 import { type Clock, systemClock } from './export/clock.ts';
 import type { Deliverer } from './export/deliverer.ts';
 import { ExportService } from './export/export-service.ts';
 import { JobFeed } from './export/job-feed.ts';
 import type { JobStore } from './export/job-store.ts';
-import { ResultSweeper } from './export/result-sweeper.ts';
+import { deleteOldResults, endOldExports } from './export/retention.ts';
+import { retryDelayMsMax } from './export/retry-policy.ts';
 import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer } from './http/server.ts';
 import { configuredRootKey } from './keys/configured-root-key.ts';
@@ -20,6 +22,9 @@ import { openMasterKey, openRootKey } from './keys/store-keys.ts';
 import { SqliteJobStore } from './store/sqlite/sqlite-job-store.ts';
 import { type Log, originOf } from './telemetry/log.ts';
 import { VERSION } from './version.ts';
+
+/** A lease outlasts the attempt's deadline by this: to settle, and to wait for a store that is busy. */
+const LEASE_MARGIN_MS = 30_000;
 
 /** Parts a test may replace. Whoever passes a store or a deliverer closes it. */
 export interface Overrides {
@@ -53,14 +58,19 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const rootKey = configuredRootKey(config) ?? (await openRootKey(store.secrets, masterKey));
 
   const guard = egressGuardOf(config);
+  const retryPolicy = { retryBaseMs: config.retryBaseMs };
   const deliverer = overrides.deliverer ?? cleanup.use(httpDelivererOf(config, guard, clock));
   const dispatcher = new Dispatcher({
     store,
     deliverer,
     clock,
     random: overrides.random ?? Math.random,
-    retryPolicy: { retryBaseMs: config.retryBaseMs },
-    limits: { laneConcurrency: config.laneConcurrency, concurrency: config.concurrency },
+    retryPolicy,
+    limits: {
+      laneConcurrency: config.laneConcurrency,
+      concurrency: config.concurrency,
+      leaseMs: config.attemptTimeoutMs + LEASE_MARGIN_MS,
+    },
     observer: dispatchLog(log),
   });
 
@@ -74,16 +84,14 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     destinationPolicy: guard,
     newId: uuidV7,
     digest: (data, attemptsMax) => masterKey.digest(data, String(attemptsMax)),
-    limits: { pendingMax: config.pendingMax, waitingMax: config.waitingMax },
+    limits: { pendingMax: config.pendingMax, waitingMax: config.waitingMax, ageMsMax: config.ageMsMax },
   });
-  const sweeper = cleanup.use(
-    new ResultSweeper({
-      store,
-      clock,
-      keepResultsMs: config.keepResultsMs,
-      onError: (error) => log.error({ err: error }, 'expired results could not be deleted'),
-    }),
-  );
+  const chore = (what: string, step: () => Promise<number>): Chore =>
+    cleanup.use(new Chore({ clock, step, onError: (error) => log.error({ err: error }, `${what} failed`) }));
+  const chores = [
+    chore('deleting old results', () => deleteOldResults(store, clock, config.keepResultsMs)),
+    chore('ending old exports', () => endOldExports(store, clock)),
+  ];
 
   const server = await createHttpServer({
     service,
@@ -104,11 +112,12 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   cleanup.defer(() => stop(service, dispatcher, server, config.drainMsMax));
 
   // What a dead process had under way is recorded before anything is sent.
-  const recovered = await store.recover(clock.now());
+  const now = { wall: clock.now(), steady: clock.steady() };
+  const recovered = await store.recover(now, retryDelayMsMax(retryPolicy));
   if (recovered > 0) log.warn({ exports: recovered }, 'attempts cut off by the last stop are repeated');
   const { port } = await server.listen(config.host, config.port);
   await dispatcher.start();
-  sweeper.start();
+  for (const each of chores) each.start();
 
   const parts = cleanup.move();
   return {
@@ -183,6 +192,9 @@ function dispatchLog(log: Log): DispatchObserver {
     },
     storeFailed(doing, error) {
       log.error({ err: error, doing }, 'the store failed; it will be asked again');
+    },
+    rescued(lanes) {
+      log.warn({ lanes }, 'leases ran out; the attempts are repeated');
     },
   };
 }

@@ -182,6 +182,14 @@ export const SETTINGS = {
     default: '5s',
     meaning: 'Wait before the second attempt; the longer waits before later ones grow and shrink with it',
   }),
+  ageMsMax: setting(durationMs({ min: MS, max: 3_650 * DAY }), {
+    group: 'Delivery',
+    flags: ['--age-max'],
+    env: 'EXPORT_AGE_MAX',
+    default: '3d',
+    meaning:
+      'Age at which an export that has not ended ends: as its last attempt did, or as expired if none was made',
+  }),
   laneConcurrency: setting(integer({ min: 1, max: 10_000 }), {
     group: 'Delivery',
     flags: ['--lane-concurrency'],

@@ -6,7 +6,7 @@ import { openTemporaryStore } from '../../test/support/temporary-store.ts';
 import type { Deliverer, Delivery } from '../export/deliverer.ts';
 import { ExportError } from '../export/errors.ts';
 import type { AttemptOutcome, JobState, Lane } from '../export/job.ts';
-import type { ClaimedJob, JobStore, NewJob } from '../export/job-store.ts';
+import type { ClaimedJob, JobStore, NewJob, Now } from '../export/job-store.ts';
 import { Dispatcher, type DispatchLimits } from './dispatcher.ts';
 
 const ok: AttemptOutcome = {
@@ -14,11 +14,17 @@ const ok: AttemptOutcome = {
   answer: { status: 200, body: 'ok', truncated: false },
   retryAfterMs: null,
 };
+/** An answer that is tried again: the export's trouble, not the destination's. */
+const indigestible: AttemptOutcome = { ...ok, answer: { status: 500, body: 'ouch', truncated: false } };
+/** The destination's trouble. */
 const busy: AttemptOutcome = { ...ok, answer: { status: 503, body: 'busy', truncated: false } };
 const unreachable: AttemptOutcome = {
   kind: 'failed',
   failure: { code: 'connection_failed', detail: 'refused' },
 };
+
+const LEASE_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 /** An attempt under way, to be ended by the test. */
 interface UnderWay {
@@ -60,6 +66,7 @@ class Bench implements AsyncDisposable {
   readonly clock = new ManualClock();
   readonly deliverer = new HeldDeliverer();
   readonly storeFailures: string[] = [];
+  readonly rescues: number[] = [];
   readonly store: JobStore;
   readonly dispatcher: Dispatcher;
   readonly #close: () => PromiseLike<void>;
@@ -85,31 +92,40 @@ class Bench implements AsyncDisposable {
       clock: this.clock,
       random: () => 0.5,
       retryPolicy: { retryBaseMs: 5_000 },
-      limits: { laneConcurrency: 1, concurrency: 256, ...limits },
-      observer: { attempted: () => {}, storeFailed: (doing) => this.storeFailures.push(doing) },
+      limits: { laneConcurrency: 1, concurrency: 256, leaseMs: LEASE_MS, ...limits },
+      observer: {
+        attempted: () => {},
+        storeFailed: (doing) => this.storeFailures.push(doing),
+        rescued: (lanes) => this.rescues.push(lanes),
+      },
     });
+  }
+
+  get now(): Now {
+    return { wall: this.clock.now(), steady: this.clock.steady() };
   }
 
   /** As the service does: asks for a place, inserts, and hands over. */
   async submit(lane: Lane, fields: Partial<NewJob> = {}): Promise<string> {
     const id = randomUUID();
-    const claim = this.dispatcher.reserve(lane);
+    const claimUntil = this.dispatcher.reserve(lane);
     const job: NewJob = {
       id,
       lane,
       data: Buffer.from('{}'),
       attemptsMax: 9,
       acceptedAt: this.clock.now(),
+      expiresAt: this.clock.steady() + DAY_MS,
       idempotency: null,
-      claim,
+      claimUntil,
       ...fields,
     };
-    const result = await this.store.insert([job], { pendingMax: 1_000_000 });
+    const result = await this.store.insert([job], { pendingMax: 1_000_000, now: this.now });
     assert.equal(result.kind, 'inserted');
     const claimed = result.kind === 'inserted' ? result.jobs[0]?.claimed : null;
     if (claimed) this.dispatcher.send(claimed);
     else {
-      if (claim) this.dispatcher.cancel(lane);
+      if (claimUntil !== null) this.dispatcher.cancel(lane);
       this.dispatcher.queued(lane);
     }
     return id;
@@ -206,11 +222,11 @@ describe('Dispatcher', () => {
     for (let n = 0; n < 4; n += 1) (await bench.deliverer.next()).end(ok);
   });
 
-  it('a failed attempt is repeated when the schedule says so, and the next job goes meanwhile', async () => {
+  it('an export that the destination cannot digest steps aside: the next one goes, and it is tried again when it is due', async () => {
     await using bench = await Bench.open();
     const failing = await bench.submit(lane('a'));
     const following = await bench.submit(lane('a'));
-    (await bench.deliverer.next()).end(busy);
+    (await bench.deliverer.next()).end(indigestible);
     const second = await bench.deliverer.next();
     assert.equal(second.job.id, following);
     second.end(ok);
@@ -227,10 +243,125 @@ describe('Dispatcher', () => {
     assert.deepEqual(
       (await bench.store.attempts(failing)).map(({ number, status, error }) => [number, status, error?.code]),
       [
-        [1, 503, 'http_status'],
+        [1, 500, 'http_status'],
         [2, 200, undefined],
       ],
     );
+  });
+
+  it('a destination that is down is asked again by the oldest export when the pause is over; the others wait', async () => {
+    await using bench = await Bench.open({ laneConcurrency: 3 });
+    const ids = [await bench.submit(lane('a'))];
+    (await bench.deliverer.next()).end(unreachable);
+    await bench.reaches(ids[0] ?? '', 'waiting');
+    for (let n = 0; n < 5; n += 1) ids.push(await bench.submit(lane('a')));
+    bench.clock.advance(4_999);
+    await bench.store.ping();
+    assert.equal(bench.deliverer.waiting, 0, 'nothing before the pause is over');
+    bench.clock.advance(1);
+    const asking = await bench.deliverer.next();
+    assert.equal(asking.job.id, ids[0]);
+    await bench.store.ping();
+    assert.equal(bench.deliverer.waiting, 0, 'one asks');
+    asking.end(ok);
+    const rest = [];
+    for (let n = 0; n < 5; n += 1) {
+      const attempt = await bench.deliverer.next();
+      rest.push(attempt.job);
+      attempt.end(ok);
+    }
+    assert.deepEqual(
+      rest.map(({ id }) => id),
+      ids.slice(1),
+    );
+    assert.ok(rest.every(({ attemptsSpent }) => attemptsSpent === 0));
+    await bench.reaches(ids.at(-1) ?? '', 'delivered');
+  });
+
+  it('the pause grows along the schedule, to ten minutes', async () => {
+    await using bench = await Bench.open();
+    for (let n = 0; n < 9; n += 1) await bench.submit(lane('a'), { attemptsMax: 1 });
+    (await bench.deliverer.next()).end(unreachable);
+    const pauses = [];
+    for (let n = 0; n < 6; n += 1) {
+      const pausedAt = bench.clock.steady();
+      while (bench.deliverer.waiting === 0) {
+        await new Promise(setImmediate);
+        const next = bench.clock.pendingMs.filter((ms) => ms > 0 && ms !== LEASE_MS / 3);
+        if (next.length > 0) bench.clock.advance(Math.min(...next));
+      }
+      pauses.push(bench.clock.steady() - pausedAt);
+      (await bench.deliverer.next()).end(unreachable);
+    }
+    assert.deepEqual(pauses, [5_000, 30_000, 120_000, 600_000, 600_000, 600_000]);
+  });
+
+  it('a lane that is paused wakes after a restart, when its time has come', async () => {
+    await using bench = await Bench.open();
+    const id = await bench.submit(lane('a'));
+    (await bench.deliverer.next()).end(unreachable);
+    await bench.reaches(id, 'waiting');
+    await bench.dispatcher.stop(0);
+    const again = bench.newDispatcher();
+    await again.start();
+    bench.clock.advance(5_000);
+    (await bench.deliverer.next()).end(ok);
+    await bench.reaches(id, 'delivered');
+    await again.stop(0);
+  });
+
+  it('the wall clock may jump: what waits is sent when its time has really passed', async () => {
+    for (const jumpMs of [-10 * DAY_MS, 10 * DAY_MS]) {
+      await using bench = await Bench.open();
+      const id = await bench.submit(lane('a'));
+      (await bench.deliverer.next()).end(indigestible);
+      await bench.reaches(id, 'waiting');
+      bench.clock.jump(jumpMs);
+      bench.clock.advance(4_999);
+      await bench.store.ping();
+      assert.equal(bench.deliverer.waiting, 0);
+      bench.clock.advance(1);
+      (await bench.deliverer.next()).end(ok);
+      await bench.reaches(id, 'delivered');
+    }
+  });
+
+  it('a lease is renewed as long as its attempt lives', async () => {
+    await using bench = await Bench.open();
+    await bench.dispatcher.start();
+    const id = await bench.submit(lane('a'));
+    const attempt = await bench.deliverer.next();
+    for (let n = 0; n < 9; n += 1) {
+      bench.clock.advance(LEASE_MS / 3);
+      await bench.store.ping();
+      await new Promise(setImmediate);
+    }
+    attempt.end(ok);
+    await bench.reaches(id, 'delivered');
+    assert.deepEqual(bench.rescues, []);
+  });
+
+  it('a job whose worker is gone is taken back when its lease runs out, and sent again', async () => {
+    await using bench = await Bench.open();
+    await bench.dispatcher.start();
+    const id = await bench.submit(lane('a'), { claimUntil: null });
+    const stopped = bench.dispatcher.stop(0);
+    bench.clock.advance(0);
+    await stopped;
+    // Somebody claimed it and was never heard of again.
+    const request = { count: 1, now: bench.now, leaseExpiresAt: bench.clock.steady() + LEASE_MS };
+    await bench.store.claim(lane('a'), request);
+    const again = bench.newDispatcher();
+    await again.start();
+    while (bench.deliverer.waiting === 0) {
+      bench.clock.advance(LEASE_MS / 3);
+      await bench.store.ping();
+      await new Promise(setImmediate);
+    }
+    (await bench.deliverer.next()).end(ok);
+    await bench.reaches(id, 'delivered');
+    assert.deepEqual(bench.rescues, [1]);
+    await again.stop(0);
   });
 
   it('a job whose attempts are used up ends with the last outcome', async () => {
@@ -298,7 +429,8 @@ describe('Dispatcher', () => {
   it('a job that was claimed as we stop goes back without having been sent', async () => {
     await using bench = await Bench.open();
     const place = lane('a');
-    assert.ok(bench.dispatcher.reserve(place));
+    const claimUntil = bench.dispatcher.reserve(place);
+    assert.ok(claimUntil !== null);
     const stopped = bench.dispatcher.stop(0);
     await stopped;
     const id = randomUUID();
@@ -310,11 +442,12 @@ describe('Dispatcher', () => {
           data: Buffer.from('{}'),
           attemptsMax: 1,
           acceptedAt: bench.clock.now(),
+          expiresAt: bench.clock.steady() + DAY_MS,
           idempotency: null,
-          claim: true,
+          claimUntil,
         },
       ],
-      { pendingMax: 10 },
+      { pendingMax: 10, now: bench.now },
     );
     const claimed = inserted.kind === 'inserted' ? inserted.jobs[0]?.claimed : null;
     assert.ok(claimed);
@@ -354,7 +487,7 @@ describe('Dispatcher', () => {
       }),
     );
     const id = randomUUID();
-    await bench.submit(lane('a'), { id, claim: false });
+    await bench.submit(lane('a'), { id, claimUntil: null });
     while (bench.deliverer.waiting === 0) {
       await new Promise(setImmediate);
       bench.clock.advance(1_000);

@@ -2,8 +2,16 @@ import type { Cancel, Clock } from '../export/clock.ts';
 import type { Deliverer, Delivery } from '../export/deliverer.ts';
 import type { Dispatch } from '../export/dispatch.ts';
 import { type Attempt, type Lane, laneKey } from '../export/job.ts';
-import type { Claim, ClaimedJob, JobStore, LaneBacklog, Settlement } from '../export/job-store.ts';
-import { attemptError, judgeAttempt, type RetryPolicy } from '../export/retry-policy.ts';
+import type {
+  Claim,
+  ClaimedJob,
+  ClaimRequest,
+  JobStore,
+  LaneBacklog,
+  Settlement,
+} from '../export/job-store.ts';
+import { attemptError, judgeAttempt } from '../export/judgement.ts';
+import type { RetryPolicy } from '../export/retry-policy.ts';
 
 export interface DispatcherParts {
   readonly store: JobStore;
@@ -22,13 +30,22 @@ export interface DispatchLimits {
   readonly laneConcurrency: number;
   /** Attempts in flight in all. */
   readonly concurrency: number;
+  /** How long a claim holds unless it is renewed, in milliseconds: longer than an attempt can take. */
+  readonly leaseMs: number;
 }
 
 export interface DispatchObserver {
   attempted(job: ClaimedJob, attempt: Attempt, settlement: Settlement['kind']): void;
   /** The store did not take something; it will be asked again. */
-  storeFailed(doing: 'claim' | 'settle', error: unknown): void;
+  storeFailed(doing: 'claim' | 'settle' | 'renew', error: unknown): void;
+  /** Leases ran out although they were renewed in time: the store was away, or we were. */
+  rescued(lanes: number): void;
 }
+
+/** A lease is renewed this many times before it would run out, so that one renewal may be lost. */
+const RENEWALS_PER_LEASE = 3;
+/** Leases that ran out and are taken back in one step. */
+const RESCUE_JOBS_MAX = 1_000;
 
 /** How long to wait before the store is asked again after it failed, in milliseconds. */
 const STORE_RETRY_MS = 1_000;
@@ -40,6 +57,8 @@ interface LaneState {
   places: number;
   /** Whether the store has a job that could be claimed now. */
   hasDue: boolean;
+  /** Whether nothing is sent before the timer rings: the destination is down. A new job then changes nothing. */
+  isPaused: boolean;
   /** Counts calls of `queued`, so that an older claim's "no more" cannot hide a newer job. */
   queuedCount: number;
   isClaiming: boolean;
@@ -58,9 +77,12 @@ export class Dispatcher implements Dispatch {
   readonly #lanes = new Map<string, LaneState>();
   readonly #line: LaneState[] = [];
   readonly #running = new Set<Promise<void>>();
+  /** What is being sent, with its lease. */
+  readonly #sending = new Map<string, ClaimedJob>();
   readonly #stop = new AbortController();
   #places = 0;
   #isStopping = false;
+  #cancelRenewal: Cancel | null = null;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -69,18 +91,18 @@ export class Dispatcher implements Dispatch {
   /** Begins to send what the store holds. */
   async start(): Promise<void> {
     const { store, clock } = this.#parts;
-    for (const backlog of await store.busyLanes(clock.now())) {
+    for (const backlog of await store.busyLanes(clock.steady())) {
       this.#note(this.#stateOf(backlog.lane), backlog);
     }
+    this.#scheduleRenewal();
   }
 
-  reserve(lane: Lane): boolean {
+  reserve(lane: Lane): number | null {
     const known = this.#lanes.get(laneKey(lane));
-    if (this.#isStopping || this.#line.length > 0 || !this.#hasPlace()) return false;
-    if (known && (known.hasDue || known.isClaiming || known.places >= this.#parts.limits.laneConcurrency))
-      return false;
+    if (this.#isStopping || this.#line.length > 0 || !this.#hasPlace()) return null;
+    if (known && !this.#isFree(known)) return null;
     this.#take(known ?? this.#stateOf(lane), 1);
-    return true;
+    return this.#leaseEnd();
   }
 
   send(job: ClaimedJob): void {
@@ -93,8 +115,10 @@ export class Dispatcher implements Dispatch {
 
   queued(lane: Lane): void {
     const state = this.#stateOf(lane);
-    state.hasDue = true;
     state.queuedCount += 1;
+    // The timer, or the export that asks how the destination does, goes on with it.
+    if (state.isPaused && (state.cancelTimer !== null || state.places > 0)) return;
+    state.hasDue = true;
     this.#claimFor(state);
   }
 
@@ -104,10 +128,44 @@ export class Dispatcher implements Dispatch {
    */
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true;
+    this.#cancelRenewal?.();
     for (const state of this.#lanes.values()) state.cancelTimer?.();
     const cancelCutOff = this.#parts.clock.schedule(drainMs, () => this.#stop.abort());
     while (this.#running.size > 0) await Promise.all(this.#running);
     cancelCutOff();
+  }
+
+  // -- leases ---------------------------------------------------------------------------------------------------------
+
+  #leaseEnd(): number {
+    return this.#parts.clock.steady() + this.#parts.limits.leaseMs;
+  }
+
+  #request(count: number): ClaimRequest {
+    const { clock } = this.#parts;
+    return { count, now: { wall: clock.now(), steady: clock.steady() }, leaseExpiresAt: this.#leaseEnd() };
+  }
+
+  #scheduleRenewal(): void {
+    if (this.#isStopping) return;
+    const { clock, limits } = this.#parts;
+    this.#cancelRenewal = clock.schedule(limits.leaseMs / RENEWALS_PER_LEASE, () =>
+      this.#track(this.#renew()),
+    );
+  }
+
+  /** Renews what is being sent; then takes back what nobody renewed. */
+  async #renew(): Promise<void> {
+    const { store, clock, observer } = this.#parts;
+    try {
+      if (this.#sending.size > 0) await store.extendLeases([...this.#sending.values()], this.#leaseEnd());
+      const lanes = await store.rescue({ wall: clock.now(), steady: clock.steady() }, RESCUE_JOBS_MAX);
+      if (lanes.length > 0) observer.rescued(lanes.length);
+      for (const backlog of lanes) this.#note(this.#stateOf(backlog.lane), backlog);
+    } catch (error) {
+      observer.storeFailed('renew', error);
+    }
+    this.#scheduleRenewal();
   }
 
   // -- places ---------------------------------------------------------------------------------------------------------
@@ -120,6 +178,7 @@ export class Dispatcher implements Dispatch {
         lane,
         places: 0,
         hasDue: false,
+        isPaused: false,
         queuedCount: 0,
         isClaiming: false,
         isInLine: false,
@@ -147,6 +206,12 @@ export class Dispatcher implements Dispatch {
     if (state.places > 0 || state.hasDue || state.isClaiming || state.isInLine || state.cancelTimer !== null)
       return;
     this.#lanes.delete(laneKey(state.lane));
+  }
+
+  /** Whether a new job of the lane would be the next to be sent, and at once. */
+  #isFree(state: LaneState): boolean {
+    const isBusy = state.hasDue || state.isClaiming || state.isPaused;
+    return !isBusy && state.places < this.#parts.limits.laneConcurrency;
   }
 
   #hasPlace(): boolean {
@@ -193,7 +258,7 @@ export class Dispatcher implements Dispatch {
     const queuedCount = state.queuedCount;
     state.isClaiming = true;
     try {
-      const claim = await store.claim(state.lane, places, clock.now());
+      const claim = await store.claim(state.lane, this.#request(places));
       state.isClaiming = false;
       this.#begin(state, claim, places, queuedCount);
     } catch (error) {
@@ -201,7 +266,7 @@ export class Dispatcher implements Dispatch {
       observer.storeFailed('claim', error);
       // Not due for a moment: giving the places back would otherwise claim again at once.
       state.hasDue = false;
-      this.#wakeAt(state, clock.now() + STORE_RETRY_MS);
+      this.#wakeAt(state, clock.steady() + STORE_RETRY_MS);
       this.#giveBack(state, places);
     }
   }
@@ -216,6 +281,7 @@ export class Dispatcher implements Dispatch {
 
   #note(state: LaneState, backlog: LaneBacklog): void {
     state.hasDue = backlog.hasDue;
+    state.isPaused = backlog.isPaused;
     if (backlog.nextDueAt !== null && !backlog.hasDue) this.#wakeAt(state, backlog.nextDueAt);
     this.#claimFor(state);
   }
@@ -225,9 +291,10 @@ export class Dispatcher implements Dispatch {
     const { clock } = this.#parts;
     state.cancelTimer?.();
     if (this.#isStopping) return;
-    state.cancelTimer = clock.schedule(at - clock.now(), () => {
+    state.cancelTimer = clock.schedule(at - clock.steady(), () => {
       state.cancelTimer = null;
       state.hasDue = true;
+      state.isPaused = false;
       this.#claimFor(state);
     });
   }
@@ -237,11 +304,13 @@ export class Dispatcher implements Dispatch {
   }
 
   async #attempt(state: LaneState, job: ClaimedJob): Promise<void> {
+    this.#sending.set(job.id, job);
     const settlement = this.#isStopping ? released(job) : await this.#deliver(job);
     const queuedCount = state.queuedCount;
     // The next job of the lane rides along with this commit, unless other lanes wait for the place.
     const claimNext = this.#isStopping || this.#line.length > 0 ? 0 : 1;
     const next = await this.#settle(settlement, claimNext);
+    if (this.#sending.get(job.id) === job) this.#sending.delete(job.id);
     if (next === null) return;
     this.#begin(state, next, 1, queuedCount);
   }
@@ -251,7 +320,7 @@ export class Dispatcher implements Dispatch {
     const startedAt = clock.now();
     const delivery = await deliverer.deliver(job, this.#stop.signal);
     const endedAt = clock.now();
-    const verdict = judgeAttempt(job, delivery.outcome, retryPolicy, endedAt, random());
+    const verdict = judgeAttempt(job, delivery.outcome, retryPolicy, clock.steady(), random());
     const attempt = attemptRecord(job, delivery, startedAt, endedAt);
     const settlement = { id: job.id, lane: job.lane, lease: job.lease };
     observer.attempted(job, attempt, verdict.kind);
@@ -264,10 +333,10 @@ export class Dispatcher implements Dispatch {
    * stop before the store takes it; the next start then finds the job as one whose answer is unknown.
    */
   async #settle(settlement: Settlement, claimNext: number): Promise<Claim | null> {
-    const { store, clock, observer } = this.#parts;
+    const { store, observer } = this.#parts;
     for (;;) {
       try {
-        return (await store.settle(settlement, claimNext, clock.now())).next;
+        return (await store.settle(settlement, this.#request(claimNext))).next;
       } catch (error) {
         observer.storeFailed('settle', error);
         if (this.#isStopping) return null;

@@ -63,7 +63,8 @@ function job(destination: string, data: string | Uint8Array): ClaimedJob {
     attemptsMax: 9,
     attempts: 1,
     attemptsSpent: 0,
-    acceptedAt: NOW,
+    expiresAt: NOW + 86_400_000,
+    laneFailures: 0,
   };
 }
 

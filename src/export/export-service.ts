@@ -32,6 +32,8 @@ export interface Poll {
 export interface ExportLimits {
   /** Unfinished exports a lane may have. */
   readonly pendingMax: number;
+  /** After how many milliseconds an export is too old to be tried again. */
+  readonly ageMsMax: number;
   /** Open waits (long polls and `Prefer: wait`) in all. */
   readonly waitingMax: number;
 }
@@ -213,15 +215,15 @@ export class ExportService {
   #newJob(request: ExportRequest, client: string): NewJob {
     const { newId, clock, dispatch } = this.#parts;
     const lane = { client, destination: request.destination.uri };
-    const now = clock.now();
     return {
       id: newId(),
       lane,
       data: request.data,
       attemptsMax: request.attemptsMax,
-      acceptedAt: now,
-      idempotency: this.#idempotency(request, now),
-      claim: dispatch.reserve(lane),
+      acceptedAt: clock.now(),
+      expiresAt: clock.steady() + this.#parts.limits.ageMsMax,
+      idempotency: this.#idempotency(request, clock.steady()),
+      claimUntil: dispatch.reserve(lane),
     };
   }
 
@@ -235,9 +237,10 @@ export class ExportService {
   }
 
   async #insert(jobs: readonly NewJob[]): Promise<InsertResult> {
-    const { store, limits } = this.#parts;
+    const { store, limits, clock } = this.#parts;
+    const now = { wall: clock.now(), steady: clock.steady() };
     try {
-      const result = await store.insert(jobs, { pendingMax: limits.pendingMax });
+      const result = await store.insert(jobs, { pendingMax: limits.pendingMax, now });
       this.#dispatchInserted(jobs, result.kind === 'inserted' ? result.jobs : []);
       return result;
     } catch (error) {
@@ -253,7 +256,7 @@ export class ExportService {
       const outcome = inserted[index];
       if (outcome?.claimed) dispatch.send(outcome.claimed);
       else {
-        if (job.claim) dispatch.cancel(job.lane);
+        if (job.claimUntil !== null) dispatch.cancel(job.lane);
         if (outcome && !outcome.isRepeat) dispatch.queued(job.lane);
       }
     }
@@ -290,6 +293,11 @@ function insertRefusal(
         reason,
         `${limits.pendingMax} exports to this destination wait already. Try again when some have left.`,
         { element, retryAfterSeconds: RETRY_AFTER_SECONDS },
+      );
+    case 'store_full':
+      return new ExportError(
+        reason,
+        'The store has reached its ceiling (--store-bytes-max). Nothing was queued.',
       );
   }
 }

@@ -1,4 +1,5 @@
 import type { Attempt, AttemptError, ExportJob, FinalState, JobResult, JobState, Lane } from './job.ts';
+import type { LaneReport } from './lane-health.ts';
 
 /**
  * Where jobs are kept. Every method is one atomic, durable step: when its promise resolves, the change is on disk.
@@ -15,23 +16,38 @@ export interface JobStore extends AsyncDisposable {
   get(ids: readonly string[]): Promise<(ExportJob | null)[]>;
 
   /**
-   * Claims up to `count` jobs of a lane for sending: what is due again first, then what is queued, in the order of
-   * acceptance.
+   * Claims up to `count` jobs of a lane for sending: what is due, in the order of acceptance. From a lane whose
+   * destination is down nothing is claimed before its pause is over, and then one job at a time.
    */
-  claim(lane: Lane, count: number, now: number): Promise<Claim>;
+  claim(lane: Lane, request: ClaimRequest): Promise<Claim>;
 
   /**
-   * Records how an attempt ended, erases the payload if that was the end, and claims up to `claimNext` further jobs of
-   * the lane in the same step. Without the current lease nothing changes and `settled` is false; the claim happens.
+   * Records how an attempt ended, erases the payload if that was the end, and claims further jobs of the lane in the
+   * same step. Without the current lease nothing changes and `settled` is false; the claim happens.
    */
-  settle(settlement: Settlement, claimNext: number, now: number): Promise<{ settled: boolean; next: Claim }>;
+  settle(settlement: Settlement, next: ClaimRequest): Promise<{ settled: boolean; next: Claim }>;
+
+  /** Prolongs leases that are still current; the others are left as they are. */
+  extendLeases(leases: readonly HeldLease[], expiresAt: number): Promise<void>;
 
   /**
-   * Takes back what a process that is gone had claimed: its attempts are recorded as `answer_unknown`, its jobs are
-   * queued again in their old place. For a store that this process alone uses; called once, before anything is sent.
+   * Takes back at most `limit` jobs whose lease ran out: their attempts are recorded as `answer_unknown`, they are
+   * queued again in their old place. Resolves to the lanes that have work again.
+   */
+  rescue(now: Now, limit: number): Promise<LaneBacklog[]>;
+
+  /**
+   * For the start of the one process that uses the store: takes back whatever was claimed, as `rescue` does, before
+   * anything is sent. What waits for longer than `waitMsMax` from now waits by a clock that was wrong, and is due then.
    * Resolves to the number of jobs taken back.
    */
-  recover(now: number): Promise<number>;
+  recover(now: Now, waitMsMax: number): Promise<number>;
+
+  /**
+   * Ends at most `limit` queued and waiting jobs whose time is over, as their last attempt ended. Resolves to the number
+   * ended, and when the next one is to be.
+   */
+  expire(now: Now, limit: number): Promise<{ ended: number; nextAt: number | null }>;
 
   /** Every lane that has unfinished jobs. For the start: the dispatcher keeps track from there on. */
   busyLanes(now: number): Promise<LaneBacklog[]>;
@@ -68,25 +84,28 @@ export interface NewJob {
   readonly data: Uint8Array;
   readonly attemptsMax: number;
   readonly acceptedAt: number;
+  /** When it is too old to be tried again, in steady time. */
+  readonly expiresAt: number;
   readonly idempotency: IdempotencyKey | null;
   /**
-   * Claim it in the same commit, if it is then the first of its lane. So a job that finds its lane free costs no
-   * commit of its own before it is sent, and what may have been sent is still on disk before it is.
+   * Claim it in the same commit, until then in steady time, if it is the first of its lane. So a job that finds its
+   * lane free costs no commit of its own before it is sent, and what may have been sent is still on disk before it is.
    */
-  readonly claim: boolean;
+  readonly claimUntil: number | null;
 }
 
 export interface IdempotencyKey {
   readonly key: string;
   /** Of everything that must be the same under this key; keyed, because an unkeyed hash of a small payload can be guessed. */
   readonly digest: Uint8Array;
-  /** The key is forgotten then, or when the job ends if that is later. */
+  /** The key is forgotten then, in steady time, or when the job ends if that is later. */
   readonly expiresAt: number;
 }
 
 export interface InsertLimits {
   /** Unfinished jobs a lane may have. */
   readonly pendingMax: number;
+  readonly now: Now;
 }
 
 export type InsertResult =
@@ -94,9 +113,12 @@ export type InsertResult =
   /** Nothing was added; `index` is the first job that could not be. */
   | {
       readonly kind: 'refused';
-      readonly reason: 'idempotency_mismatch' | 'too_many_pending';
+      readonly reason: InsertRefusal;
       readonly index: number;
     };
+
+/** `store_full`: the store has reached its ceiling. */
+export type InsertRefusal = 'idempotency_mismatch' | 'too_many_pending' | 'store_full';
 
 export interface Inserted {
   /** The job as it is now: an earlier one when its idempotency key was known. */
@@ -117,7 +139,29 @@ export interface ClaimedJob {
   readonly attemptsMax: number;
   readonly attempts: number;
   readonly attemptsSpent: number;
-  readonly acceptedAt: number;
+  /** When it is too old to be tried again, in steady time. */
+  readonly expiresAt: number;
+  /** Failures of the lane's destination in a row, as known at the claim. */
+  readonly laneFailures: number;
+}
+
+/** Both of the clock's times. */
+export interface Now {
+  readonly wall: number;
+  readonly steady: number;
+}
+
+export interface ClaimRequest {
+  /** How many at most; 0 only asks what there is. */
+  readonly count: number;
+  readonly now: Now;
+  /** Steady time. */
+  readonly leaseExpiresAt: number;
+}
+
+export interface HeldLease {
+  readonly id: string;
+  readonly lease: Lease;
 }
 
 export interface Claim {
@@ -130,8 +174,10 @@ export interface LaneBacklog {
   readonly lane: Lane;
   /** Whether a job could be claimed at once. */
   readonly hasDue: boolean;
-  /** When the next waiting job is due; null when none waits. */
+  /** When the next one can be, in steady time; null when nobody knows yet, or nothing is left. */
   readonly nextDueAt: number | null;
+  /** Whether the lane waits for its destination to be well: a new job changes nothing about that. */
+  readonly isPaused: boolean;
 }
 
 interface Settled {
@@ -146,12 +192,18 @@ export type Settlement = Settled &
         readonly kind: 'finished';
         readonly state: FinalState;
         readonly result: JobResult;
+        readonly laneReport: LaneReport;
         readonly attempt: Attempt;
       }
     | {
         readonly kind: 'waiting';
         readonly nextAttemptAt: number;
+        /** Whether it is due as soon as its destination is found well. */
+        readonly returnsWithLane: boolean;
         readonly lastError: AttemptError;
+        /** How it ends if nothing better follows. */
+        readonly result: JobResult;
+        readonly laneReport: LaneReport;
         readonly attempt: Attempt;
       }
     /** Given back unspent; with the attempt when the destination may have seen it. */

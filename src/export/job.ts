@@ -18,7 +18,7 @@ export interface ExportJob {
   readonly attemptsSpent: number;
   /** Milliseconds since 1970, as are all times here. */
   readonly acceptedAt: number;
-  /** When the next attempt is due; null unless `waiting`. */
+  /** When the next attempt is due, in steady time; null unless `waiting`. */
   readonly nextAttemptAt: number | null;
   /** Why the last attempt did not end the export; null when none failed so far. */
   readonly lastError: AttemptError | null;
@@ -28,14 +28,13 @@ export interface ExportJob {
 }
 
 /**
- * Where a job is, and who moves it on.
+ * Where a job is. Who moves it on, and how, is in `state-machine.ts`.
  *
- * - `queued`: on disk, waits for its lane. The dispatcher claims it.
- * - `sending`: claimed under a lease; an attempt is about to begin or runs. The worker that holds the lease settles it;
- *   after a crash, the next start takes it back.
- * - `waiting`: an attempt failed, another is due at `nextAttemptAt`. The dispatcher claims it then.
+ * - `queued`: on disk, waits for its lane.
+ * - `sending`: claimed under a lease; an attempt is about to begin or runs.
+ * - `waiting`: an attempt failed, another is due at `nextAttemptAt`.
  * - `delivered`: the destination gave an answer that ends the export. The end.
- * - `undeliverable`: no more attempts: used up, or the destination is refused. The end.
+ * - `undeliverable`: no more attempts: used up, too old, or the destination is refused. The end.
  */
 export type JobState = 'queued' | 'sending' | 'waiting' | 'delivered' | 'undeliverable';
 
@@ -70,6 +69,7 @@ export interface Answer {
 /** Why there is no answer. The codes are public (interface, section 3). */
 export type FailureCode =
   | 'timeout'
+  | 'expired'
   | 'dns_failed'
   | 'connection_failed'
   | 'tls_failed'
@@ -87,6 +87,12 @@ export interface AttemptError {
   readonly code: FailureCode | 'http_status' | 'answer_unknown';
   readonly detail: string;
 }
+
+/** The destination may have seen it, and we shall never know. */
+export const ANSWER_UNKNOWN: AttemptError = {
+  code: 'answer_unknown',
+  detail: 'The service stopped before the answer came; it may have been sent.',
+};
 
 export type JobResult =
   | { readonly kind: 'answer'; readonly answer: Answer }

@@ -1,5 +1,6 @@
 import type { VerifiedToken } from '../auth/authorizer.ts';
 import { permitsDestination } from '../auth/clear.ts';
+import type { Clock } from '../export/clock.ts';
 import { type ExportService, hasEnded, type Poll } from '../export/export-service.ts';
 import type { ExportJob } from '../export/job.ts';
 import { atElement, judgeEach } from './element-error.ts';
@@ -10,6 +11,7 @@ import { batchAnswer, exportAnswer, wireState } from './wire-answer.ts';
 export interface ExportEndpointParts {
   readonly service: ExportService;
   readonly authorizer: RequestAuthorizer;
+  readonly clock: Clock;
 }
 
 /** How long a single request may wait, if at all. A batch never does. */
@@ -49,8 +51,8 @@ export class ExportEndpoint {
     const { call } = asked;
     if (call.kind === 'new') this.#clearDestinations(call, asked.token);
     else this.#parts.authorizer.clearPoll(asked.token);
-    if (call.isBatch) return batchAnswer(await this.#batch(call, asked.token));
-    return exportAnswer(await this.#single(asked));
+    if (call.isBatch) return batchAnswer(await this.#batch(call, asked.token), this.#parts.clock);
+    return exportAnswer(await this.#single(asked), this.#parts.clock);
   }
 
   #clearDestinations(call: Extract<ExportCall, { kind: 'new' }>, token: VerifiedToken): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import type { ExportJob, Failure, JobResult } from '../export/job.ts';
 import { batchAnswer, exportAnswer, wireState } from './wire-answer.ts';
 
@@ -18,8 +19,10 @@ const JOB: ExportJob = {
   result: null,
 };
 
+const CLOCK = new ManualClock(Date.parse('2026-03-01T12:00:00Z'));
+
 function finished(result: JobResult): string {
-  return exportAnswer({ ...JOB, state: 'undeliverable', attempts: 9, finishedAt: 1, result });
+  return exportAnswer({ ...JOB, state: 'undeliverable', attempts: 9, finishedAt: 1, result }, CLOCK);
 }
 
 describe('the state an app sees', () => {
@@ -40,7 +43,7 @@ describe('the state an app sees', () => {
 
 describe('the answer', () => {
   it('has its members in the order of the original, and nothing more', () => {
-    assert.equal(exportAnswer(JOB), `{"id":"${JOB.id}","state":"Pending","ext_response":{}}`);
+    assert.equal(exportAnswer(JOB, CLOCK), `{"id":"${JOB.id}","state":"Pending","ext_response":{}}`);
     assert.equal(
       finished({ kind: 'answer', answer: { status: 418, body: '"\n', truncated: false } }),
       `{"id":"${JOB.id}","state":"Finished","ext_response":{"status":"418 I'm a teapot (RFC 2324)","body":"\\"\\n"}}`,
@@ -74,7 +77,7 @@ describe('the answer', () => {
       nextAttemptAt: Date.parse('2026-03-01T12:00:30Z'),
       lastError: { code: 'http_status', detail: 'The destination answered 503.' },
     };
-    const waiting = JSON.parse(exportAnswer({ ...tried, state: 'waiting' }));
+    const waiting = JSON.parse(exportAnswer({ ...tried, state: 'waiting' }, CLOCK));
     assert.deepEqual(waiting, {
       id: JOB.id,
       state: 'Processing',
@@ -84,7 +87,7 @@ describe('the answer', () => {
       last_error: { code: 'http_status', detail: 'The destination answered 503.' },
     });
     for (const state of ['sending', 'queued'] as const) {
-      assert.deepEqual(Object.keys(JSON.parse(exportAnswer({ ...tried, state }))), [
+      assert.deepEqual(Object.keys(JSON.parse(exportAnswer({ ...tried, state }, CLOCK))), [
         'id',
         'state',
         'ext_response',
@@ -92,8 +95,16 @@ describe('the answer', () => {
     }
   });
 
+  it('tells the time of the next try by the clock on the wall, also after that was set', () => {
+    const clock = new ManualClock(1_000);
+    clock.jump(Date.parse('2026-03-01T12:00:00Z') - 1_000);
+    const lastError = { code: 'timeout', detail: 'slow' } as const;
+    const job: ExportJob = { ...JOB, state: 'waiting', attempts: 1, nextAttemptAt: 31_000, lastError };
+    assert.equal(JSON.parse(exportAnswer(job, clock)).next_attempt_at, '2026-03-01T12:00:30.000Z');
+  });
+
   it('to a batch is an array', () => {
-    assert.equal(batchAnswer([JOB, JOB]), `[${exportAnswer(JOB)},${exportAnswer(JOB)}]`);
-    assert.equal(batchAnswer([]), '[]');
+    assert.equal(batchAnswer([JOB, JOB], CLOCK), `[${exportAnswer(JOB, CLOCK)},${exportAnswer(JOB, CLOCK)}]`);
+    assert.equal(batchAnswer([], CLOCK), '[]');
   });
 });

@@ -1,10 +1,14 @@
 import type { WireError, WireResponse, WireState } from '../../client/wire.ts';
+import type { Clock } from '../export/clock.ts';
 import { type ExportJob, type Failure, type FailureCode, isFinal, type JobResult } from '../export/job.ts';
 import { statusString } from './status-strings.ts';
+
+type Times = Pick<Clock, 'now' | 'steady'>;
 
 /** What an app is told in place of a status when no answer of the destination ended the export. */
 const FAILURE_STATUS: Readonly<Record<FailureCode, number>> = {
   timeout: 504,
+  expired: 504,
   dns_failed: 502,
   connection_failed: 502,
   tls_failed: 502,
@@ -22,14 +26,14 @@ export function wireState(job: ExportJob): WireState {
 }
 
 /** An export as JSON text, its members in the order of the original. */
-export function exportAnswer(job: ExportJob): string {
+export function exportAnswer(job: ExportJob, clock: Times): string {
   const response = job.result === null ? '{}' : JSON.stringify(wireResponse(job.result));
-  return `{"id":"${job.id}","state":"${wireState(job)}","ext_response":${response}${retryMembers(job)}}`;
+  return `{"id":"${job.id}","state":"${wireState(job)}","ext_response":${response}${retryMembers(job, clock)}}`;
 }
 
 /** A batch's exports as JSON text, in order. */
-export function batchAnswer(jobs: readonly ExportJob[]): string {
-  return `[${jobs.map(exportAnswer).join(',')}]`;
+export function batchAnswer(jobs: readonly ExportJob[], clock: Times): string {
+  return `[${jobs.map((job) => exportAnswer(job, clock)).join(',')}]`;
 }
 
 function wireResponse(result: JobResult): WireResponse {
@@ -48,9 +52,10 @@ function failureResponse(failure: Failure): WireResponse {
 }
 
 /** How the tries went so far: only while another one is due. */
-function retryMembers(job: ExportJob): string {
+function retryMembers(job: ExportJob, clock: Times): string {
   if (job.state !== 'waiting' || job.nextAttemptAt === null || job.lastError === null) return '';
-  const nextAttemptAt = new Date(job.nextAttemptAt).toISOString();
+  // Kept in steady time; an app looks at the wall.
+  const nextAttemptAt = new Date(clock.now() + job.nextAttemptAt - clock.steady()).toISOString();
   const { code, detail } = job.lastError;
   const lastError: WireError = { code, detail };
   return `,"attempts":${job.attempts},"next_attempt_at":"${nextAttemptAt}","last_error":${JSON.stringify(lastError)}`;

@@ -3,13 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { Attempt, AttemptError, JobResult, Lane } from '../export/job.ts';
 import type {
+  Claim,
   ClaimedJob,
+  ClaimRequest,
   Inserted,
   InsertResult,
   JobStore,
   NewJob,
+  Now,
   Settlement,
 } from '../export/job-store.ts';
+import { type LaneReport, NO_REPORT } from '../export/lane-health.ts';
 
 /** A store under test: empty at first. `reopen` closes it and opens the same data again. */
 export interface StoreUnderTest extends AsyncDisposable {
@@ -17,8 +21,8 @@ export interface StoreUnderTest extends AsyncDisposable {
   reopen(): Promise<JobStore>;
 }
 
-const LIMITS = { pendingMax: 1_000 };
 const NOW = Date.UTC(2026, 0, 1);
+const LIMITS = { pendingMax: 1_000, now: at(NOW) };
 const HOUR = 3_600_000;
 const LANE: Lane = { client: 'app', destination: 'https://a.example/in' };
 const OTHER_LANE: Lane = { client: 'app', destination: 'https://b.example/in' };
@@ -65,7 +69,7 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
       await insert(store, job);
       const reopened = await context.reopen();
       assert.equal((await reopened.get([job.id]))[0]?.state, 'queued');
-      const { jobs } = await reopened.claim(LANE, 1, NOW);
+      const { jobs } = await claim(reopened, LANE, 1, NOW);
       assert.deepEqual(Buffer.from(jobs[0]?.data ?? []), Buffer.from('"kept"'));
     });
 
@@ -82,7 +86,7 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     promises('an empty payload and one of a megabyte come back byte for byte', async (store) => {
       const big = Buffer.alloc(1 << 20, 'ä€𝄞 ');
       await insert(store, newJob({ data: new Uint8Array(0) }), newJob({ data: big }));
-      const { jobs } = await store.claim(LANE, 2, NOW);
+      const { jobs } = await claim(store, LANE, 2, NOW);
       assert.equal(jobs[0]?.data.byteLength, 0);
       assert.ok(big.equals(jobs[1]?.data ?? new Uint8Array()));
     });
@@ -90,15 +94,15 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     promises('jobs inserted at the same time keep their payloads apart', async (store) => {
       const jobs = Array.from({ length: 50 }, (_, n) => newJob({ data: bytes(`"${n}"`) }));
       await Promise.all(jobs.map((job) => insert(store, job)));
-      const claim = await store.claim(LANE, 50, NOW);
-      assert.deepEqual(claim.jobs.map(text), jobs.map(text));
+      const { jobs: claimed } = await claim(store, LANE, 50, NOW);
+      assert.deepEqual(claimed.map(text), jobs.map(text));
     });
 
     promises(
       'of a batch over the lane limit nothing is added, and the first job over it is named',
       async (store) => {
         const jobs = [newJob({ lane: OTHER_LANE }), newJob(), newJob(), newJob()];
-        const result = await store.insert(jobs, { pendingMax: 2 });
+        const result = await store.insert(jobs, { pendingMax: 2, now: at(NOW) });
         assert.deepEqual(result, { kind: 'refused', reason: 'too_many_pending', index: 3 });
         assert.deepEqual(await store.get(jobs.map((job) => job.id)), [null, null, null, null]);
       },
@@ -109,17 +113,17 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
       async (store) => {
         const [finished, waiting, sending, queued] = [newJob(), newJob(), newJob(), newJob()];
         await insert(store, finished, waiting, sending, queued);
-        const claim = await store.claim(LANE, 3, NOW);
-        await store.settle(finish(claim.jobs[0]), 0, NOW);
-        await store.settle(wait(claim.jobs[1], NOW + 1), 0, NOW);
-        assert.equal((await store.insert([newJob()], { pendingMax: 3 })).kind, 'refused');
-        assert.equal((await store.insert([newJob()], { pendingMax: 4 })).kind, 'inserted');
+        const { jobs } = await claim(store, LANE, 3, NOW);
+        await store.settle(finish(jobs[0]), request(0, NOW));
+        await store.settle(wait(jobs[1], NOW + 1), request(0, NOW));
+        assert.equal((await store.insert([newJob()], { pendingMax: 3, now: at(NOW) })).kind, 'refused');
+        assert.equal((await store.insert([newJob()], { pendingMax: 4, now: at(NOW) })).kind, 'inserted');
       },
     );
 
     promises('a refused insert leaves nothing behind that counts', async (store) => {
-      await store.insert([newJob(), newJob()], { pendingMax: 1 });
-      assert.equal((await store.insert([newJob()], { pendingMax: 1 })).kind, 'inserted');
+      await store.insert([newJob(), newJob()], { pendingMax: 1, now: at(NOW) });
+      assert.equal((await store.insert([newJob()], { pendingMax: 1, now: at(NOW) })).kind, 'inserted');
     });
   });
 
@@ -127,7 +131,7 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     promises('a known key gives the first job, in its present state, and adds nothing', async (store) => {
       const first = newJob({ idempotency: key('k') });
       await insert(store, first);
-      await store.claim(LANE, 1, NOW);
+      await claim(store, LANE, 1, NOW);
       const repeat = newJob({ idempotency: key('k') });
       const [inserted] = await insert(store, repeat);
       assert.equal(inserted?.isRepeat, true);
@@ -176,17 +180,21 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
 
     promises('a repeat is taken in also when the lane is full', async (store) => {
       await insert(store, newJob({ idempotency: key('k') }));
-      const result = await store.insert([newJob({ idempotency: key('k') })], { pendingMax: 1 });
+      const result = await store.insert([newJob({ idempotency: key('k') })], { pendingMax: 1, now: at(NOW) });
       assert.equal(result.kind, 'inserted');
     });
 
     promises('a key outlives its time until its job has ended, and is forgotten then', async (store) => {
       await insert(store, newJob({ idempotency: key('k', 1) }));
-      const { jobs } = await store.claim(LANE, 1, NOW);
-      const late = () => newJob({ idempotency: key('k', 1), acceptedAt: NOW + 25 * HOUR });
-      assert.equal((await insert(store, late()))[0]?.isRepeat, true);
-      await store.settle(finish(jobs[0]), 0, NOW);
-      assert.equal((await insert(store, late()))[0]?.isRepeat, false);
+      const { jobs } = await claim(store, LANE, 1, NOW);
+      const late = async () => {
+        const limits = { pendingMax: 1_000, now: at(NOW + 25 * HOUR) };
+        const result = await store.insert([newJob({ idempotency: key('k', 1) })], limits);
+        return result.kind === 'inserted' ? result.jobs[0]?.isRepeat : null;
+      };
+      assert.equal(await late(), true);
+      await store.settle(finish(jobs[0]), request(0, NOW));
+      assert.equal(await late(), false);
     });
   });
 
@@ -194,8 +202,8 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     promises('jobs of a lane are claimed in the order of acceptance', async (store) => {
       const jobs = Array.from({ length: 5 }, () => newJob());
       for (const job of jobs) await insert(store, job);
-      const first = await store.claim(LANE, 2, NOW);
-      const second = await store.claim(LANE, 9, NOW);
+      const first = await claim(store, LANE, 2, NOW);
+      const second = await claim(store, LANE, 9, NOW);
       assert.deepEqual(
         [...first.jobs, ...second.jobs].map((job) => job.id),
         jobs.map((job) => job.id),
@@ -205,43 +213,48 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     promises('a claimed job is sending and is not claimed again', async (store) => {
       const job = newJob();
       await insert(store, job);
-      await store.claim(LANE, 1, NOW);
+      await claim(store, LANE, 1, NOW);
       assert.equal((await store.get([job.id]))[0]?.state, 'sending');
-      assert.deepEqual((await store.claim(LANE, 1, NOW)).jobs, []);
+      assert.deepEqual((await claim(store, LANE, 1, NOW)).jobs, []);
     });
 
     promises('a claim touches no other lane', async (store) => {
       await insert(store, newJob({ lane: OTHER_LANE }));
-      assert.deepEqual((await store.claim(LANE, 1, NOW)).jobs, []);
-      assert.equal((await store.claim({ ...OTHER_LANE, client: 'other' }, 1, NOW)).jobs.length, 0);
-      assert.equal((await store.claim(OTHER_LANE, 1, NOW)).jobs.length, 1);
+      assert.deepEqual((await claim(store, LANE, 1, NOW)).jobs, []);
+      assert.equal((await claim(store, { ...OTHER_LANE, client: 'other' }, 1, NOW)).jobs.length, 0);
+      assert.equal((await claim(store, OTHER_LANE, 1, NOW)).jobs.length, 1);
     });
 
     promises('a claim tells whether the lane has more', async (store) => {
       await insert(store, newJob(), newJob());
-      assert.deepEqual((await store.claim(LANE, 1, NOW)).backlog, {
+      assert.deepEqual((await claim(store, LANE, 1, NOW)).backlog, {
         lane: LANE,
         hasDue: true,
         nextDueAt: null,
+        isPaused: false,
       });
-      assert.deepEqual((await store.claim(LANE, 1, NOW)).backlog, {
+      assert.deepEqual((await claim(store, LANE, 1, NOW)).backlog, {
         lane: LANE,
         hasDue: false,
         nextDueAt: null,
+        isPaused: false,
       });
     });
 
     promises('a job that asks for it is claimed at its insertion', async (store) => {
-      const job = newJob({ claim: true, data: bytes('"now"') });
+      const job = newJob({ claimUntil: NOW + 60_000, data: bytes('"now"') });
       const [inserted] = await insert(store, job);
       assert.equal(inserted?.job.state, 'sending');
       assert.equal(text(inserted?.claimed ?? undefined), '"now"');
-      assert.equal((await store.settle(finish(inserted?.claimed ?? undefined), 0, NOW)).settled, true);
+      assert.equal(
+        (await store.settle(finish(inserted?.claimed ?? undefined), request(0, NOW))).settled,
+        true,
+      );
     });
 
     promises('a job behind another queued one is not claimed at its insertion', async (store) => {
       await insert(store, newJob());
-      const [inserted] = await insert(store, newJob({ claim: true }));
+      const [inserted] = await insert(store, newJob({ claimUntil: NOW + 60_000 }));
       assert.equal(inserted?.claimed, null);
       assert.equal(inserted?.job.state, 'queued');
     });
@@ -250,20 +263,20 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
   describe(`${name}: settling`, () => {
     promises('a finished job has its result, its attempt, and no payload to claim', async (store) => {
       const [claimed] = await claimNew(store);
-      await store.settle(finish(claimed), 0, NOW);
+      await store.settle(finish(claimed), request(0, NOW));
       const [job] = await store.get([claimed.id]);
       assert.equal(job?.state, 'delivered');
       assert.deepEqual(job?.result, ANSWER);
       assert.equal(job?.finishedAt, NOW + 5);
       assert.equal(job?.attempts, 1);
       assert.deepEqual(await store.attempts(claimed.id), [attempt(1)]);
-      assert.deepEqual((await store.claim(LANE, 1, NOW + HOUR)).jobs, []);
+      assert.deepEqual((await claim(store, LANE, 1, NOW + HOUR)).jobs, []);
     });
 
     promises('an undeliverable job has its failure', async (store) => {
       const [claimed] = await claimNew(store);
       const result: JobResult = { kind: 'failure', failure: { code: 'timeout', detail: 'too slow' } };
-      await store.settle({ ...finish(claimed), state: 'undeliverable', result }, 0, NOW);
+      await store.settle({ ...finish(claimed), state: 'undeliverable', result }, request(0, NOW));
       const [job] = await store.get([claimed.id]);
       assert.equal(job?.state, 'undeliverable');
       assert.deepEqual(job?.result, result);
@@ -276,57 +289,60 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
       ] as const) {
         const [claimed] = await claimNew(store);
         const result: JobResult = { kind: 'answer', answer: { status: 299, body, truncated } };
-        await store.settle({ ...finish(claimed), result }, 0, NOW);
+        await store.settle({ ...finish(claimed), result }, request(0, NOW));
         assert.deepEqual((await store.get([claimed.id]))[0]?.result, result);
       }
     });
 
     promises('settling with an old lease changes nothing', async (store) => {
       const [claimed] = await claimNew(store);
-      await store.settle(release(claimed), 0, NOW);
-      const again = (await store.claim(LANE, 1, NOW)).jobs[0];
-      const { settled } = await store.settle(finish(claimed), 0, NOW);
+      await store.settle(release(claimed), request(0, NOW));
+      const again = (await claim(store, LANE, 1, NOW)).jobs[0];
+      const { settled } = await store.settle(finish(claimed), request(0, NOW));
       assert.equal(settled, false);
       assert.equal((await store.get([claimed.id]))[0]?.state, 'sending');
       assert.deepEqual(await store.attempts(claimed.id), []);
-      assert.equal((await store.settle(finish(again), 0, NOW)).settled, true);
+      assert.equal((await store.settle(finish(again), request(0, NOW))).settled, true);
     });
 
     promises('settling twice changes nothing the second time', async (store) => {
       const [claimed] = await claimNew(store);
-      await store.settle(finish(claimed), 0, NOW);
-      assert.equal((await store.settle(wait(claimed, NOW + 1), 0, NOW)).settled, false);
+      await store.settle(finish(claimed), request(0, NOW));
+      assert.equal((await store.settle(wait(claimed, NOW + 1), request(0, NOW))).settled, false);
       assert.equal((await store.get([claimed.id]))[0]?.state, 'delivered');
     });
 
     promises('a waiting job is claimed when it is due and not before', async (store) => {
       const [claimed] = await claimNew(store);
-      await store.settle(wait(claimed, NOW + 5_000), 0, NOW);
+      await store.settle(wait(claimed, NOW + 5_000), request(0, NOW));
       const [job] = await store.get([claimed.id]);
       assert.equal(job?.state, 'waiting');
       assert.equal(job?.nextAttemptAt, NOW + 5_000);
       assert.deepEqual(job?.lastError, ERROR);
-      const early = await store.claim(LANE, 1, NOW + 4_999);
-      assert.deepEqual(early, { jobs: [], backlog: { lane: LANE, hasDue: false, nextDueAt: NOW + 5_000 } });
-      const due = await store.claim(LANE, 1, NOW + 5_000);
+      const early = await claim(store, LANE, 1, NOW + 4_999);
+      assert.deepEqual(early, {
+        jobs: [],
+        backlog: { lane: LANE, hasDue: false, nextDueAt: NOW + 5_000, isPaused: false },
+      });
+      const due = await claim(store, LANE, 1, NOW + 5_000);
       assert.deepEqual(
         due.jobs.map(({ id, attempts, attemptsSpent }) => ({ id, attempts, attemptsSpent })),
         [{ id: claimed.id, attempts: 1, attemptsSpent: 1 }],
       );
     });
 
-    promises('what is due again goes before what was never tried', async (store) => {
+    promises('what is due again goes before what was accepted later', async (store) => {
       const [claimed] = await claimNew(store);
       await insert(store, newJob());
-      await store.settle(wait(claimed, NOW + 1), 0, NOW);
-      assert.equal((await store.claim(LANE, 1, NOW + 1)).jobs[0]?.id, claimed.id);
+      await store.settle(wait(claimed, NOW + 1), request(0, NOW));
+      assert.equal((await claim(store, LANE, 1, NOW + 1)).jobs[0]?.id, claimed.id);
     });
 
     promises('a released job is queued again in its old place, with no attempt spent', async (store) => {
       const [claimed] = await claimNew(store);
       await insert(store, newJob());
-      await store.settle(release(claimed), 0, NOW);
-      const [again] = (await store.claim(LANE, 1, NOW)).jobs;
+      await store.settle(release(claimed), request(0, NOW));
+      const [again] = (await claim(store, LANE, 1, NOW)).jobs;
       assert.equal(again?.id, claimed.id);
       assert.equal(again?.attempts, 0);
       assert.equal(again?.attemptsSpent, 0);
@@ -337,9 +353,9 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
       async (store) => {
         const [claimed] = await claimNew(store);
         const unknown = attempt(1, { code: 'answer_unknown', detail: 'stopped' });
-        await store.settle({ ...release(claimed), attempt: unknown }, 0, NOW);
+        await store.settle({ ...release(claimed), attempt: unknown }, request(0, NOW));
         assert.deepEqual(await store.attempts(claimed.id), [unknown]);
-        const [again] = (await store.claim(LANE, 1, NOW)).jobs;
+        const [again] = (await claim(store, LANE, 1, NOW)).jobs;
         assert.equal(again?.attempts, 1);
         assert.equal(again?.attemptsSpent, 0);
       },
@@ -349,13 +365,203 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
       const [claimed] = await claimNew(store);
       const next = newJob();
       await insert(store, next, newJob());
-      const settled = await store.settle(finish(claimed), 1, NOW);
+      const settled = await store.settle(finish(claimed), request(1, NOW));
       assert.deepEqual(
         settled.next.jobs.map((job) => job.id),
         [next.id],
       );
       assert.equal(settled.next.backlog.hasDue, true);
     });
+  });
+
+  describe(`${name}: leases`, () => {
+    promises(
+      'a job whose lease ran out is queued again in its old place, its attempt as answer unknown',
+      async (store) => {
+        const [claimed] = await claimNew(store);
+        await insert(store, newJob());
+        assert.deepEqual(await store.rescue(at(NOW + 59_999), 10), []);
+        const lanes = await store.rescue(at(NOW + 60_000), 10);
+        assert.deepEqual(lanes, [{ lane: LANE, hasDue: true, nextDueAt: null, isPaused: false }]);
+        assert.deepEqual(
+          (await store.attempts(claimed.id)).map(({ number, error }) => [number, error?.code]),
+          [[1, 'answer_unknown']],
+        );
+        const { jobs } = await claim(store, LANE, 1, NOW);
+        assert.equal(jobs[0]?.id, claimed.id);
+        assert.equal(jobs[0]?.attempts, 1);
+        assert.equal(jobs[0]?.attemptsSpent, 0);
+        assert.equal((await store.settle(finish(claimed), request(0, NOW))).settled, false);
+      },
+    );
+
+    promises('a lease that was prolonged in time does not run out', async (store) => {
+      const [claimed] = await claimNew(store);
+      await store.extendLeases([claimed], NOW + 100_000);
+      assert.deepEqual(await store.rescue(at(NOW + 99_999), 10), []);
+      assert.equal((await store.settle(finish(claimed), request(0, NOW))).settled, true);
+    });
+
+    promises('prolonging an old lease does not touch the new one', async (store) => {
+      const [claimed] = await claimNew(store);
+      await store.settle(release(claimed), request(1, NOW));
+      await store.extendLeases([claimed], NOW + 100_000);
+      assert.equal((await store.rescue(at(NOW + 60_000), 10)).length, 1);
+    });
+
+    promises('at most as many as asked are taken back at once', async (store) => {
+      for (let n = 0; n < 3; n += 1) await insert(store, newJob());
+      await claim(store, LANE, 3, NOW);
+      await store.rescue(at(NOW + HOUR), 2);
+      assert.equal((await claim(store, LANE, 9, NOW)).jobs.length, 2);
+    });
+  });
+
+  describe(`${name}: a destination that is down`, () => {
+    /** Claims the next job of the lane and lets it fail with the destination. */
+    const failOnce = async (store: JobStore, now: number, pausedUntil: number): Promise<ClaimedJob> => {
+      const [claimed] = (await claim(store, LANE, 1, now)).jobs;
+      assert.ok(claimed);
+      await store.settle(down(claimed, pausedUntil), request(0, now));
+      return claimed;
+    };
+
+    promises('pauses its lane: nothing of it is claimed before the pause is over', async (store) => {
+      await insert(store, newJob(), newJob());
+      await failOnce(store, NOW, NOW + 5_000);
+      const early = await claim(store, LANE, 5, NOW + 4_999);
+      assert.deepEqual(early.jobs, []);
+      assert.deepEqual(early.backlog, { lane: LANE, hasDue: false, nextDueAt: NOW + 5_000, isPaused: true });
+      const [inserted] = await insert(store, newJob({ claimUntil: NOW + 60_000 }));
+      assert.equal(inserted?.claimed, null, 'a new job waits like the others');
+    });
+
+    promises('is asked by one export, the oldest that is due, while the others wait', async (store) => {
+      const [first] = [newJob(), newJob()];
+      await insert(store, first as NewJob, newJob());
+      await failOnce(store, NOW, NOW + 5_000);
+      const asking = await claim(store, LANE, 5, NOW + 5_000);
+      assert.deepEqual(
+        asking.jobs.map(({ id, laneFailures }) => [id, laneFailures]),
+        [[first?.id, 1]],
+      );
+      assert.deepEqual(asking.backlog, { lane: LANE, hasDue: false, nextDueAt: null, isPaused: true });
+      assert.deepEqual((await claim(store, LANE, 5, NOW + 5_000)).jobs, []);
+    });
+
+    promises('that is well again gets everything at once, what had failed first', async (store) => {
+      const jobs = [newJob(), newJob(), newJob()];
+      await insert(store, ...jobs);
+      await failOnce(store, NOW, NOW + 5_000);
+      await failOnce(store, NOW + 5_000, NOW + 600_000);
+      const [asking] = (await claim(store, LANE, 1, NOW + 600_000)).jobs;
+      assert.equal(asking?.id, jobs[0]?.id);
+      const { next } = await store.settle(up(asking), request(5, NOW + 600_001));
+      assert.deepEqual(
+        next.jobs.map(({ id, laneFailures }) => [id, laneFailures]),
+        jobs.slice(1).map(({ id }) => [id, 0]),
+      );
+    });
+
+    promises('that fails several attempts together is paused once', async (store) => {
+      await insert(store, newJob(), newJob(), newJob());
+      const { jobs } = await claim(store, LANE, 2, NOW);
+      for (const job of jobs) await store.settle(down(job, NOW + 5_000), request(0, NOW));
+      const [asking] = (await claim(store, LANE, 1, NOW + 5_000)).jobs;
+      assert.equal(asking?.laneFailures, 1);
+    });
+
+    promises('is not taken to be well by an attempt that began before it went down', async (store) => {
+      await insert(store, newJob(), newJob(), newJob());
+      const [one, two] = (await claim(store, LANE, 2, NOW)).jobs;
+      await store.settle(down(one, NOW + 5_000), request(0, NOW));
+      await store.settle(up(two), request(0, NOW));
+      assert.deepEqual((await claim(store, LANE, 1, NOW + 1)).jobs, []);
+    });
+
+    promises(
+      'does not touch other lanes, and is still known after the store is opened again',
+      async (store, context) => {
+        await insert(store, newJob(), newJob({ lane: OTHER_LANE }));
+        await failOnce(store, NOW, NOW + 5_000);
+        assert.equal((await claim(store, OTHER_LANE, 1, NOW)).jobs.length, 1);
+        const reopened = await context.reopen();
+        await reopened.recover(at(NOW), HOUR);
+        assert.deepEqual((await claim(reopened, LANE, 1, NOW + 4_999)).jobs, []);
+        assert.equal((await claim(reopened, LANE, 1, NOW + 5_000)).jobs[0]?.laneFailures, 1);
+      },
+    );
+
+    promises('leaves a job that it asked to come later to come later', async (store) => {
+      await insert(store, newJob(), newJob());
+      const [later] = (await claim(store, LANE, 1, NOW)).jobs;
+      await store.settle(
+        { ...down(later, NOW + 10), nextAttemptAt: NOW + HOUR, returnsWithLane: false },
+        request(0, NOW),
+      );
+      const [asking] = (await claim(store, LANE, 1, NOW + 10)).jobs;
+      const { next } = await store.settle(up(asking), request(5, NOW + 11));
+      assert.deepEqual(next, {
+        jobs: [],
+        backlog: { lane: LANE, hasDue: false, nextDueAt: NOW + HOUR, isPaused: false },
+      });
+    });
+  });
+
+  describe(`${name}: age`, () => {
+    const OLD = NOW + 72 * HOUR;
+
+    promises('a job that was never tried ends as expired, without its payload', async (store) => {
+      const [old, young] = [newJob(), newJob({ expiresAt: OLD + 5 })];
+      await insert(store, old, young);
+      assert.deepEqual(await store.expire(at(OLD - 1), 10), { ended: 0, nextAt: OLD });
+      assert.deepEqual(await store.expire(at(OLD), 10), { ended: 1, nextAt: OLD + 5 });
+      const [job] = await store.get([old.id]);
+      assert.equal(job?.state, 'undeliverable');
+      assert.equal(job?.finishedAt, OLD);
+      assert.equal(job?.result?.kind === 'failure' && job.result.failure.code, 'expired');
+      assert.deepEqual(
+        (await claim(store, LANE, 9, OLD)).jobs.map(({ id }) => id),
+        [young.id],
+      );
+    });
+
+    promises('a job that was tried ends as its last attempt did, with its answer', async (store) => {
+      const [claimed] = await claimNew(store);
+      const busy: JobResult = { kind: 'answer', answer: { status: 503, body: 'busy', truncated: false } };
+      await store.settle({ ...wait(claimed, OLD + HOUR), result: busy }, request(0, NOW));
+      await store.expire(at(OLD), 10);
+      assert.deepEqual((await store.get([claimed.id]))[0]?.result, busy);
+    });
+
+    promises('a job that is being sent does not end by its age', async (store) => {
+      const [claimed] = await claimNew(store);
+      assert.equal((await store.expire(at(OLD), 10)).ended, 0);
+      assert.equal((await store.settle(finish(claimed), request(0, OLD))).settled, true);
+    });
+
+    promises('at most as many as asked end at once, and whoever listens hears of them', async (store) => {
+      const heard: string[] = [];
+      store.onChange((ids) => heard.push(...ids));
+      await insert(store, newJob(), newJob(), newJob());
+      assert.equal((await store.expire(at(OLD), 2)).ended, 2);
+      assert.equal(heard.length, 2);
+    });
+  });
+
+  describe(`${name}: clocks that were wrong`, () => {
+    promises(
+      'what waits for longer than it ever could is due after the longest wait there is',
+      async (store, context) => {
+        const [claimed] = await claimNew(store);
+        await insert(store, newJob());
+        await store.settle(down(claimed, NOW + 9_999 * HOUR), request(0, NOW));
+        const reopened = await context.reopen();
+        await reopened.recover(at(NOW), HOUR);
+        assert.deepEqual((await claim(reopened, LANE, 1, NOW + HOUR - 1)).jobs, []);
+        assert.equal((await claim(reopened, LANE, 1, NOW + HOUR)).jobs.length, 1);
+      },
+    );
   });
 
   describe(`${name}: after a crash`, () => {
@@ -366,13 +572,13 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
         const behind = newJob();
         await insert(store, behind);
         const reopened = await context.reopen();
-        assert.equal(await reopened.recover(NOW + 1_000), 1);
+        assert.equal(await reopened.recover(at(NOW + 1_000), HOUR), 1);
         const attempts = await reopened.attempts(claimed.id);
         assert.equal(attempts.length, 1);
         assert.equal(attempts[0]?.error?.code, 'answer_unknown');
         assert.equal(attempts[0]?.startedAt, NOW);
         assert.equal(attempts[0]?.endedAt, NOW + 1_000);
-        const { jobs } = await reopened.claim(LANE, 2, NOW);
+        const { jobs } = await claim(reopened, LANE, 2, NOW);
         assert.deepEqual(
           jobs.map((job) => job.id),
           [claimed.id, behind.id],
@@ -385,25 +591,25 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     promises('the lease of before the crash settles nothing', async (store, context) => {
       const [claimed] = await claimNew(store);
       const reopened = await context.reopen();
-      await reopened.recover(NOW);
-      assert.equal((await reopened.settle(finish(claimed), 0, NOW)).settled, false);
+      await reopened.recover(at(NOW), HOUR);
+      assert.equal((await reopened.settle(finish(claimed), request(0, NOW))).settled, false);
     });
 
     promises(
       'the lanes with unfinished jobs are known again, with what is due and when',
       async (store, context) => {
         const [, retried] = [await claimNew(store), await claimNew(store, OTHER_LANE)];
-        await store.settle(wait(retried[0], NOW + 50), 0, NOW);
+        await store.settle(wait(retried[0], NOW + 50), request(0, NOW));
         const done = await claimNew(store, { client: '', destination: 'https://c.example/' });
-        await store.settle(finish(done[0]), 0, NOW);
+        await store.settle(finish(done[0]), request(0, NOW));
         const reopened = await context.reopen();
-        await reopened.recover(NOW);
+        await reopened.recover(at(NOW), HOUR);
         const lanes = await reopened.busyLanes(NOW);
         assert.deepEqual(
           lanes.sort((a, b) => a.lane.destination.localeCompare(b.lane.destination)),
           [
-            { lane: LANE, hasDue: true, nextDueAt: null },
-            { lane: OTHER_LANE, hasDue: false, nextDueAt: NOW + 50 },
+            { lane: LANE, hasDue: true, nextDueAt: null, isPaused: false },
+            { lane: OTHER_LANE, hasDue: false, nextDueAt: NOW + 50, isPaused: false },
           ],
         );
         assert.equal((await reopened.busyLanes(NOW + 50)).filter((lane) => lane.hasDue).length, 2);
@@ -413,7 +619,7 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     promises('the lane limit holds after the store is opened again', async (store, context) => {
       await insert(store, newJob());
       const reopened = await context.reopen();
-      assert.equal((await reopened.insert([newJob()], { pendingMax: 1 })).kind, 'refused');
+      assert.equal((await reopened.insert([newJob()], { pendingMax: 1, now: at(NOW) })).kind, 'refused');
     });
   });
 
@@ -422,7 +628,7 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
       const finished = [];
       for (let n = 0; n < 3; n += 1) {
         const [claimed] = await claimNew(store);
-        await store.settle(finish(claimed, NOW + n * HOUR), 0, NOW);
+        await store.settle(finish(claimed, NOW + n * HOUR), request(0, NOW));
         finished.push(claimed.id);
       }
       const open = newJob();
@@ -439,7 +645,7 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
 
     promises('a finished job outlives its idempotency key', async (store) => {
       const [claimed] = await claimNew(store, LANE, key('k'));
-      await store.settle(finish(claimed), 0, NOW);
+      await store.settle(finish(claimed), request(0, NOW));
       assert.equal(await store.deleteExpired(NOW + HOUR, NOW + HOUR, 10), 0);
       assert.equal((await insert(store, newJob({ idempotency: key('k') })))[0]?.job.id, claimed.id);
       assert.equal(await store.deleteExpired(NOW + HOUR, NOW + 24 * HOUR, 10), 1);
@@ -455,9 +661,9 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
         const stop = store.onChange((ids) => heard.push(...ids));
         const job = newJob();
         await insert(store, job);
-        const { jobs } = await store.claim(LANE, 1, NOW);
+        const { jobs } = await claim(store, LANE, 1, NOW);
         assert.deepEqual(heard, [job.id]);
-        await store.settle(finish(jobs[0]), 0, NOW);
+        await store.settle(finish(jobs[0]), request(0, NOW));
         assert.deepEqual(heard, [job.id, job.id]);
         stop();
         await claimNew(store);
@@ -488,12 +694,26 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
       const inserting = Promise.all(jobs.map((job) => insert(store, job)));
       const reopened = await context.reopen();
       await inserting;
-      assert.equal((await reopened.claim(LANE, 50, NOW)).jobs.length, 20);
+      assert.equal((await claim(reopened, LANE, 50, NOW)).jobs.length, 20);
     });
   });
 }
 
-const ERROR: AttemptError = { code: 'connection_failed', detail: 'refused' };
+const ERROR = { code: 'connection_failed', detail: 'refused' } as const satisfies AttemptError;
+const FAILURE: JobResult = { kind: 'failure', failure: ERROR };
+
+/** Both clocks at the same time. */
+function at(time: number): Now {
+  return { wall: time, steady: time };
+}
+
+function request(count: number, now: number): ClaimRequest {
+  return { count, now: at(now), leaseExpiresAt: now + 60_000 };
+}
+
+function claim(store: JobStore, lane: Lane, count: number, now: number): Promise<Claim> {
+  return store.claim(lane, request(count, now));
+}
 
 function newJob(fields: Partial<NewJob> = {}): NewJob {
   return {
@@ -503,7 +723,8 @@ function newJob(fields: Partial<NewJob> = {}): NewJob {
     attemptsMax: 9,
     acceptedAt: NOW,
     idempotency: null,
-    claim: false,
+    expiresAt: NOW + 72 * HOUR,
+    claimUntil: null,
     ...fields,
   };
 }
@@ -525,7 +746,7 @@ async function claimNew(
   idempotency: NewJob['idempotency'] = null,
 ): Promise<[ClaimedJob]> {
   await insert(store, newJob({ lane, idempotency }));
-  const [claimed] = (await store.claim(lane, 1, NOW)).jobs;
+  const [claimed] = (await claim(store, lane, 1, NOW)).jobs;
   assert.ok(claimed);
   return [claimed];
 }
@@ -554,6 +775,7 @@ function finish(claimed: ClaimedJob | undefined, endedAt = NOW + 5): Kind<'finis
     kind: 'finished',
     state: 'delivered',
     result: ANSWER,
+    laneReport: NO_REPORT,
     attempt: attempt((claimed?.attempts ?? 0) + 1, null, endedAt),
   };
 }
@@ -564,9 +786,23 @@ function wait(claimed: ClaimedJob | undefined, nextAttemptAt: number): Kind<'wai
     ...of(claimed),
     kind: 'waiting',
     nextAttemptAt,
+    returnsWithLane: false,
     lastError: ERROR,
+    result: FAILURE,
+    laneReport: NO_REPORT,
     attempt: attempt(number, ERROR),
   };
+}
+
+/** The destination is down. */
+function down(claimed: ClaimedJob | undefined, pausedUntil: number): Kind<'waiting'> {
+  const laneReport: LaneReport = { kind: 'down', failuresBefore: claimed?.laneFailures ?? 0, pausedUntil };
+  return { ...wait(claimed, pausedUntil), returnsWithLane: true, laneReport };
+}
+
+/** The destination is well. */
+function up(claimed: ClaimedJob | undefined): Kind<'finished'> {
+  return { ...finish(claimed), laneReport: { kind: 'up', failuresBefore: claimed?.laneFailures ?? 0 } };
 }
 
 function release(claimed: ClaimedJob | undefined): Kind<'released'> {

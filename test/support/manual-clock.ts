@@ -3,6 +3,8 @@ import type { Cancel, Clock } from '../../src/export/clock.ts';
 /** A clock that stands still until it is turned. */
 export class ManualClock implements Clock {
   #now: number;
+  /** How far the wall clock is from the steady one. */
+  #jumpedMs = 0;
   readonly #tasks = new Set<{ readonly at: number; readonly run: () => void }>();
 
   constructor(now = Date.UTC(2026, 0, 1)) {
@@ -20,7 +22,16 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
+    return this.#now + this.#jumpedMs;
+  }
+
+  steady(): number {
     return this.#now;
+  }
+
+  /** Sets the wall clock forward or back, as a person or NTP may; no time passes. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms;
   }
 
   schedule(delayMs: number, run: () => void): Cancel {

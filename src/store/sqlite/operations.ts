@@ -1,10 +1,13 @@
 import type { Lane } from '../../export/job.ts';
 import type {
   Claim,
+  ClaimRequest,
+  HeldLease,
   InsertLimits,
   InsertResult,
   LaneBacklog,
   NewJob,
+  Now,
   Settlement,
 } from '../../export/job-store.ts';
 
@@ -14,14 +17,12 @@ import type {
  */
 export type Operation =
   | { readonly kind: 'insert'; readonly jobs: readonly NewJob[]; readonly limits: InsertLimits }
-  | { readonly kind: 'claim'; readonly lane: Lane; readonly count: number; readonly now: number }
-  | {
-      readonly kind: 'settle';
-      readonly settlement: Settlement;
-      readonly claimNext: number;
-      readonly now: number;
-    }
-  | { readonly kind: 'recover'; readonly now: number }
+  | { readonly kind: 'claim'; readonly lane: Lane; readonly request: ClaimRequest }
+  | { readonly kind: 'settle'; readonly settlement: Settlement; readonly next: ClaimRequest }
+  | { readonly kind: 'extendLeases'; readonly leases: readonly HeldLease[]; readonly expiresAt: number }
+  | { readonly kind: 'rescue'; readonly now: Now; readonly limit: number }
+  | { readonly kind: 'recover'; readonly now: Now; readonly waitMsMax: number }
+  | { readonly kind: 'expire'; readonly now: Now; readonly limit: number }
   | { readonly kind: 'busyLanes'; readonly now: number }
   | {
       readonly kind: 'deleteExpired';
@@ -37,7 +38,10 @@ export interface Results {
   insert: InsertResult;
   claim: Claim;
   settle: { settled: boolean; next: Claim };
+  extendLeases: undefined;
+  rescue: LaneBacklog[];
   recover: number;
+  expire: { ended: number; nextAt: number | null };
   busyLanes: LaneBacklog[];
   deleteExpired: number;
   putSecret: Uint8Array;

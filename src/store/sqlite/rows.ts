@@ -9,6 +9,7 @@ import {
   type JobState,
 } from '../../export/job.ts';
 import { JOB_STATES } from '../../export/job-store.ts';
+import type { Progress } from '../../export/state-machine.ts';
 
 export type Row = Record<string, SQLOutputValue>;
 
@@ -23,8 +24,7 @@ export const SELECT_JOB = `
   FROM jobs j JOIN lanes l ON l.id = j.lane LEFT JOIN answers a ON a.job = j.seq`;
 
 export function toJob(row: Row): ExportJob {
-  const state = JOB_STATES[Number(row.state)];
-  if (state === undefined) throw new Error(`The store holds a job of the unknown state ${row.state}.`);
+  const state = toState(row);
   return {
     id: toUuid(row.id as Uint8Array),
     lane: { client: String(row.client), destination: String(row.destination) },
@@ -41,6 +41,26 @@ export function toJob(row: Row): ExportJob {
   };
 }
 
+/**
+ * What of a job changes over its life. An answer's body is not read: a transition replaces a result or carries it over
+ * as it is.
+ */
+export function toProgress(row: Row): Progress {
+  return {
+    state: toState(row),
+    attempts: Number(row.attempts),
+    attemptsSpent: Number(row.attempts_spent),
+    lease: toNumberOrNull(row.lease),
+    leaseExpiresAt: toNumberOrNull(row.lease_expires_at),
+    claimedAt: toNumberOrNull(row.claimed_at),
+    nextAttemptAt: toNumberOrNull(row.next_attempt_at),
+    returnsWithLane: row.returns_with_lane === 1,
+    lastError: toAttemptError(row.last_error_code, row.last_error_detail),
+    result: toResult(row),
+    finishedAt: toNumberOrNull(row.finished_at),
+  };
+}
+
 export function toAttempt(row: Row): Attempt {
   return {
     number: Number(row.number),
@@ -52,11 +72,18 @@ export function toAttempt(row: Row): Attempt {
   };
 }
 
-function toResult(row: Row): JobResult {
+function toState(row: Row): JobState {
+  const state = JOB_STATES[Number(row.state)];
+  if (state === undefined) throw new Error(`The store holds a job of the unknown state ${row.state}.`);
+  return state;
+}
+
+function toResult(row: Row): JobResult | null {
   if (row.result_code !== null) {
     const failure = { code: String(row.result_code) as FailureCode, detail: String(row.result_detail) };
     return { kind: 'failure', failure };
   }
+  if (row.result_status === null) return null;
   const answer = {
     status: Number(row.result_status),
     body: String(row.body ?? ''),

@@ -4,7 +4,8 @@ import type { DatabaseSync } from 'node:sqlite';
  * Every change of the schema, in order; append only. Entry n brings a store from version n to n + 1, and SQLite's
  * `user_version` says how many have been applied.
  *
- * Times are milliseconds since 1970. States are numbered by `JOB_STATES`.
+ * Times are milliseconds since 1970: of the wall clock where people see them (`accepted_at`, `claimed_at`,
+ * `finished_at`, attempts), steady ones where something waits for them. States are numbered by `JOB_STATES`.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -13,8 +14,12 @@ const MIGRATIONS: readonly string[] = [
     id INTEGER PRIMARY KEY,
     client TEXT NOT NULL,
     destination TEXT NOT NULL,
+    -- How its destination does: see export/lane-health.ts.
+    failures INTEGER NOT NULL DEFAULT 0,
+    paused_until INTEGER NOT NULL DEFAULT 0,
     UNIQUE (client, destination)
   ) STRICT;
+  CREATE INDEX lanes_down ON lanes (id) WHERE failures > 0;
 
   -- seq is the order of acceptance.
   CREATE TABLE jobs (
@@ -27,9 +32,12 @@ const MIGRATIONS: readonly string[] = [
     attempts INTEGER NOT NULL DEFAULT 0,
     attempts_spent INTEGER NOT NULL DEFAULT 0,
     accepted_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
     lease INTEGER,
+    lease_expires_at INTEGER,
     claimed_at INTEGER,
     next_attempt_at INTEGER,
+    returns_with_lane INTEGER NOT NULL DEFAULT 0,
     last_error_code TEXT,
     last_error_detail TEXT,
     finished_at INTEGER,
@@ -41,6 +49,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX jobs_queued ON jobs (lane, seq) WHERE state = 0;
   CREATE INDEX jobs_sending ON jobs (seq) WHERE state = 1;
   CREATE INDEX jobs_waiting ON jobs (lane, next_attempt_at) WHERE state = 2;
+  CREATE INDEX jobs_unfinished ON jobs (expires_at) WHERE finished_at IS NULL;
   CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 
   -- Apart from the job, and deleted with its end: nulling a column would leave the row at its full size.

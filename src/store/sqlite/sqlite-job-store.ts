@@ -3,11 +3,14 @@ import { ExportError } from '../../export/errors.ts';
 import type { Attempt, ExportJob, Lane } from '../../export/job.ts';
 import type {
   Claim,
+  ClaimRequest,
+  HeldLease,
   InsertLimits,
   InsertResult,
   JobStore,
   LaneBacklog,
   NewJob,
+  Now,
   SecretStore,
   Settlement,
 } from '../../export/job-store.ts';
@@ -71,16 +74,28 @@ export class SqliteJobStore implements JobStore {
     return this.#read((from) => ids.map((id) => from.job(id)));
   }
 
-  claim(lane: Lane, count: number, now: number): Promise<Claim> {
-    return this.#writer.perform({ kind: 'claim', lane, count, now });
+  claim(lane: Lane, request: ClaimRequest): Promise<Claim> {
+    return this.#writer.perform({ kind: 'claim', lane, request });
   }
 
-  settle(settlement: Settlement, claimNext: number, now: number): Promise<{ settled: boolean; next: Claim }> {
-    return this.#writer.perform({ kind: 'settle', settlement, claimNext, now });
+  settle(settlement: Settlement, next: ClaimRequest): Promise<{ settled: boolean; next: Claim }> {
+    return this.#writer.perform({ kind: 'settle', settlement, next });
   }
 
-  recover(now: number): Promise<number> {
-    return this.#writer.perform({ kind: 'recover', now });
+  extendLeases(leases: readonly HeldLease[], expiresAt: number): Promise<void> {
+    return this.#writer.perform({ kind: 'extendLeases', leases, expiresAt });
+  }
+
+  rescue(now: Now, limit: number): Promise<LaneBacklog[]> {
+    return this.#writer.perform({ kind: 'rescue', now, limit });
+  }
+
+  recover(now: Now, waitMsMax: number): Promise<number> {
+    return this.#writer.perform({ kind: 'recover', now, waitMsMax });
+  }
+
+  expire(now: Now, limit: number): Promise<{ ended: number; nextAt: number | null }> {
+    return this.#writer.perform({ kind: 'expire', now, limit });
   }
 
   busyLanes(now: number): Promise<LaneBacklog[]> {

@@ -193,12 +193,12 @@ function createService(store: MemoryJobStore, clock: ManualClock, { limits }: Fi
     store,
     feed,
     clock,
-    dispatch: { reserve: () => false, send: () => {}, cancel: () => {}, queued: () => {} },
+    dispatch: { reserve: () => null, send: () => {}, cancel: () => {}, queued: () => {} },
     destinationPolicy: {
       refusal: (url) => (url.protocol === 'https:' ? null : 'Only https: destinations are allowed.'),
     },
     newId: () => uuidv7(),
     digest: (data, attemptsMax) => createHash('sha256').update(`${attemptsMax} `).update(data).digest(),
-    limits: { pendingMax: 3, waitingMax: 2, ...limits },
+    limits: { pendingMax: 3, waitingMax: 2, ageMsMax: 86_400_000, ...limits },
   });
 }

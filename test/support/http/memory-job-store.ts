@@ -76,6 +76,9 @@ export class MemoryJobStore implements JobStore {
 
   claim = (): Promise<Claim> => unused('claim');
   settle = (): Promise<never> => unused('settle');
+  extendLeases = (): Promise<void> => unused('extendLeases');
+  rescue = (): Promise<never[]> => unused('rescue');
+  expire = (): Promise<never> => unused('expire');
   recover = (): Promise<number> => unused('recover');
   busyLanes = (): Promise<never[]> => unused('busyLanes');
   deleteExpired = (): Promise<number> => unused('deleteExpired');

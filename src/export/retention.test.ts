@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { Chore } from './chore.ts';
+import { deleteOldResults, endOldExports } from './retention.ts';
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** A chore whose steps answer what they are told; their times are noted. */
+function choreOf(answers: (number | Error)[]) {
+  const clock = new ManualClock(0);
+  const stepsAt: number[] = [];
+  const errors: unknown[] = [];
+  const chore = new Chore({
+    clock,
+    step: async () => {
+      stepsAt.push(clock.steady());
+      const answer = answers.shift() ?? 1_000_000;
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+    onError: (error) => errors.push(error),
+  });
+  const pass = async (ms: number): Promise<void> => {
+    clock.advance(ms);
+    await turn();
+  };
+  return { chore, pass, stepsAt, errors };
+}
+
+describe('Chore', () => {
+  it('does its next step when the last one said', async () => {
+    const { chore, pass, stepsAt } = choreOf([50, 200]);
+    chore.start();
+    for (const ms of [0, 49, 1, 199, 1]) await pass(ms);
+    assert.deepEqual(stepsAt, [0, 50, 250]);
+  });
+
+  it('goes on a minute after a step that failed', async () => {
+    const { chore, pass, stepsAt, errors } = choreOf([new Error('gone')]);
+    chore.start();
+    for (const ms of [0, 59_999, 1]) await pass(ms);
+    assert.deepEqual(stepsAt, [0, 60_000]);
+    assert.equal(errors.length, 1);
+  });
+
+  it('does nothing after it was stopped, and stopping twice is harmless', async () => {
+    const { chore, pass, stepsAt } = choreOf([]);
+    chore.start();
+    await chore[Symbol.asyncDispose]();
+    await chore[Symbol.asyncDispose]();
+    await pass(1_000);
+    assert.deepEqual(stepsAt, []);
+  });
+});
+
+describe('deleting old results', () => {
+  const step = async (deleted: number) => {
+    const clock = new ManualClock(10_000);
+    clock.jump(1e12);
+    const asked: number[] = [];
+    const store = {
+      deleteExpired: async (finishedBefore: number) => {
+        asked.push(finishedBefore);
+        return deleted;
+      },
+    };
+    return { delayMs: await deleteOldResults(store, clock, 1_000), asked };
+  };
+
+  it('goes on at once after a full step, and in a minute otherwise', async () => {
+    assert.equal((await step(256)).delayMs, 50);
+    assert.equal((await step(255)).delayMs, 60_000);
+  });
+
+  it('goes by steady time, whatever the wall clock shows', async () => {
+    assert.deepEqual((await step(0)).asked, [9_000]);
+  });
+});
+
+describe('ending old exports', () => {
+  const delayOf = async (ended: number, nextAt: number | null): Promise<number> => {
+    const clock = new ManualClock(10_000);
+    return endOldExports({ expire: async () => ({ ended, nextAt }) }, clock);
+  };
+
+  it('looks again when the next one is due, at once after a full step, and every minute at least', async () => {
+    assert.equal(await delayOf(256, null), 50);
+    assert.equal(await delayOf(0, null), 60_000);
+    assert.equal(await delayOf(3, 12_000), 2_000);
+    assert.equal(await delayOf(3, 9_000), 50);
+    assert.equal(await delayOf(3, 1e9), 60_000);
+  });
+});

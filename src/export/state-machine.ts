@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { ANSWER_UNKNOWN, type AttemptError, type JobResult, type JobState } from './job.ts';
+import type { Lease, Settlement } from './job-store.ts';
+
+/**
+ * Every way a job moves, by name: from which states to which. Stores write what these functions say, and the property
+ * test walks them at random. docs/state-machine.md is the same in words.
+ */
+export const TRANSITIONS = {
+  accept: { from: [], to: 'queued' },
+  claim: { from: ['queued', 'waiting'], to: 'sending' },
+  deliver: { from: ['sending'], to: 'delivered' },
+  retry: { from: ['sending'], to: 'waiting' },
+  give_up: { from: ['sending'], to: 'undeliverable' },
+  release: { from: ['sending'], to: 'queued' },
+  rescue: { from: ['sending'], to: 'queued' },
+  expire: { from: ['queued', 'waiting'], to: 'undeliverable' },
+} as const satisfies Record<string, { from: readonly JobState[]; to: JobState }>;
+
+export type Transition = keyof typeof TRANSITIONS;
+
+/** What of a job changes over its life. Times are steady, but for `claimedAt` and `finishedAt`, which people see. */
+export interface Progress {
+  readonly state: JobState;
+  readonly attempts: number;
+  readonly attemptsSpent: number;
+  readonly lease: Lease | null;
+  readonly leaseExpiresAt: number | null;
+  readonly claimedAt: number | null;
+  readonly nextAttemptAt: number | null;
+  readonly returnsWithLane: boolean;
+  readonly lastError: AttemptError | null;
+  /** Of the last attempt that ended by itself; the job's own once it has ended. */
+  readonly result: JobResult | null;
+  readonly finishedAt: number | null;
+}
+
+const ACCEPTED: Progress = {
+  state: 'queued',
+  attempts: 0,
+  attemptsSpent: 0,
+  lease: null,
+  leaseExpiresAt: null,
+  claimedAt: null,
+  nextAttemptAt: null,
+  returnsWithLane: false,
+  lastError: null,
+  result: null,
+  finishedAt: null,
+};
+
+/** A new job. */
+export function accept(): Progress {
+  return ACCEPTED;
+}
+
+export interface NewLease {
+  readonly lease: Lease;
+  /** Steady time. */
+  readonly leaseExpiresAt: number;
+  /** Wall-clock time. */
+  readonly claimedAt: number;
+}
+
+/** A worker takes the job to send it. Nobody else may settle it as long as the lease lasts. */
+export function claim(job: Progress, { lease, leaseExpiresAt, claimedAt }: NewLease): Progress {
+  return {
+    ...move(job, 'claim'),
+    lease,
+    leaseExpiresAt,
+    claimedAt,
+    nextAttemptAt: null,
+    returnsWithLane: false,
+  };
+}
+
+/** The worker says how the attempt ended; null when its lease is no longer the job's: then nothing happens. */
+export function settle(job: Progress, settlement: Settlement): Progress | null {
+  if (job.state !== 'sending' || job.lease !== settlement.lease) return null;
+  switch (settlement.kind) {
+    case 'finished':
+      return {
+        ...spent(move(job, settlement.state === 'delivered' ? 'deliver' : 'give_up')),
+        result: settlement.result,
+        finishedAt: settlement.attempt.endedAt,
+      };
+    case 'waiting':
+      return {
+        ...spent(move(job, 'retry')),
+        nextAttemptAt: settlement.nextAttemptAt,
+        returnsWithLane: settlement.returnsWithLane,
+        lastError: settlement.lastError,
+        result: settlement.result,
+      };
+    case 'released':
+      return { ...move(job, 'release'), attempts: job.attempts + (settlement.attempt === null ? 0 : 1) };
+  }
+}
+
+/**
+ * The worker is gone: its lease ran out, or its process died. The attempt is listed, because the destination may have
+ * seen it, and is not spent, because nobody knows its outcome.
+ */
+export function rescue(job: Progress): { progress: Progress; error: AttemptError } {
+  return { progress: { ...move(job, 'rescue'), attempts: job.attempts + 1 }, error: ANSWER_UNKNOWN };
+}
+
+/** The job is too old to be tried again. It ends as its last attempt did. */
+export function expire(job: Progress, now: number): Progress {
+  return {
+    ...move(job, 'expire'),
+    nextAttemptAt: null,
+    returnsWithLane: false,
+    result: job.result ?? EXPIRED,
+    finishedAt: now,
+  };
+}
+
+const EXPIRED: JobResult = {
+  kind: 'failure',
+  failure: { code: 'expired', detail: 'It was not sent before its time was over (--age-max).' },
+};
+
+function spent(job: Progress): Progress {
+  return { ...job, attempts: job.attempts + 1, attemptsSpent: job.attemptsSpent + 1 };
+}
+
+/** Moves a job along an arrow of the machine; along any other is our own mistake. */
+function move(job: Progress, name: Transition): Progress {
+  const { from, to } = TRANSITIONS[name];
+  assert((from as readonly JobState[]).includes(job.state), `A job that is ${job.state} cannot ${name}.`);
+  return { ...job, state: to, lease: null, leaseExpiresAt: null };
+}

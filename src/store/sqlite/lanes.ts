@@ -1,0 +1,111 @@
+import { type Lane, laneKey } from '../../export/job.ts';
+import type { LaneBacklog } from '../../export/job-store.ts';
+import { healthAfter, type LaneHealth, type LaneReport, WELL } from '../../export/lane-health.ts';
+import { LaneCounts } from './lane-counts.ts';
+import type { Row } from './rows.ts';
+import type { Statements } from './statements.ts';
+
+/** How many lanes' numbers are remembered; when there are more, all are forgotten and looked up again. */
+const LANE_IDS_MAX = 100_000;
+
+/**
+ * What the writer knows of lanes: their numbers, how many unfinished jobs they have, and which destinations are down.
+ * All of it is in the store too, or follows from it, and is forgotten or taken back with a transaction that fails.
+ */
+export class Lanes {
+  readonly counts = new LaneCounts();
+  readonly #sql: Statements;
+  readonly #ids = new Map<string, number>();
+  /** Lanes whose destination is down; the others are well. */
+  readonly #down = new Map<number, LaneHealth>();
+
+  constructor(sql: Statements) {
+    this.#sql = sql;
+    this.#loadHealth();
+  }
+
+  commit(): void {
+    this.counts.commit();
+  }
+
+  rollback(): void {
+    this.counts.rollback();
+    // Lanes made by the transaction are gone with it, and so is what it learned of destinations.
+    this.#ids.clear();
+    this.reload();
+  }
+
+  /** Reads again which destinations are down. */
+  reload(): void {
+    this.#down.clear();
+    this.#loadHealth();
+  }
+
+  id(lane: Lane): number {
+    const key = laneKey(lane);
+    const known = this.#ids.get(key);
+    if (known !== undefined) return known;
+    this.#sql.addLane.run(lane.client, lane.destination);
+    const id = Number((this.#sql.findLaneId.get(lane.client, lane.destination) as Row).id);
+    if (this.#ids.size >= LANE_IDS_MAX) this.#ids.clear();
+    this.#ids.set(key, id);
+    return id;
+  }
+
+  find(id: number): Lane {
+    const row = this.#sql.findLane.get(id) as Row;
+    return { client: String(row.client), destination: String(row.destination) };
+  }
+
+  health(id: number): LaneHealth {
+    return this.#down.get(id) ?? WELL;
+  }
+
+  /**
+   * Takes in what an attempt says of the destination. When it is well again, what waited for that is due at once, all of
+   * it at the same time, so that the order of acceptance decides.
+   */
+  report(id: number, report: LaneReport, now: number): void {
+    const before = this.health(id);
+    const after = healthAfter(before, report);
+    if (after.failures === before.failures) return;
+    this.#sql.putHealth.run(after.failures, after.pausedUntil, id);
+    if (after.failures > 0) {
+      this.#down.set(id, after);
+      return;
+    }
+    this.#down.delete(id);
+    if (this.counts.of(id).waiting > 0) this.#sql.returnWithLane.run(now, id, now);
+  }
+
+  /** How many jobs may be claimed now, of `count` that are asked for. */
+  claimable(id: number, count: number, now: number): number {
+    const { failures, pausedUntil } = this.health(id);
+    if (failures === 0) return count;
+    const isAsking = this.counts.of(id).sending > 0;
+    return pausedUntil > now || isAsking ? 0 : Math.min(count, 1);
+  }
+
+  backlog(id: number, lane: Lane, now: number): LaneBacklog {
+    const { queued, waiting, sending } = this.counts.of(id);
+    const { failures, pausedUntil } = this.health(id);
+    // While one export asks a destination that was down, its outcome decides how the lane goes on.
+    const isAsking = failures > 0 && sending > 0;
+    const isPaused = isAsking || (failures > 0 && pausedUntil > now);
+    if ((queued === 0 && waiting === 0) || isAsking)
+      return { lane, hasDue: false, nextDueAt: null, isPaused };
+    const readyAt = queued > 0 ? now : Number((this.#sql.nextDue.get(id) as Row).at);
+    const dueAt = Math.max(readyAt, pausedUntil);
+    const hasDue = dueAt <= now;
+    return { lane, hasDue, nextDueAt: hasDue ? null : dueAt, isPaused };
+  }
+
+  #loadHealth(): void {
+    for (const row of this.#sql.lanesDown.all() as Row[]) {
+      this.#down.set(Number(row.id), {
+        failures: Number(row.failures),
+        pausedUntil: Number(row.paused_until),
+      });
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { SELECT_JOB, STATE } from './rows.ts';
+
+export type Statements = ReturnType<typeof prepareStatements>;
+
+/** Due jobs of a lane that are looked at to find the oldest: more than this, and the order is by when they were due. */
+const DUE_LOOKED_AT_MAX = 1_000;
+
+/** Every statement of the writer, prepared once. */
+export function prepareStatements(db: DatabaseSync) {
+  const prepare = (sql: string): StatementSync => db.prepare(sql);
+  return {
+    addLane: prepare('INSERT INTO lanes (client, destination) VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    findLaneId: prepare('SELECT id FROM lanes WHERE client = ? AND destination = ?'),
+    findLane: prepare('SELECT client, destination FROM lanes WHERE id = ?'),
+    lanesDown: prepare('SELECT id, failures, paused_until FROM lanes WHERE failures > 0'),
+    putHealth: prepare('UPDATE lanes SET failures = ?, paused_until = ? WHERE id = ?'),
+    returnWithLane: prepare(`
+      UPDATE jobs SET next_attempt_at = ?
+      WHERE lane = ? AND state = ${STATE.waiting} AND next_attempt_at > ? AND returns_with_lane = 1`),
+
+    insertJob: prepare(`
+      INSERT INTO jobs (id, lane, state, data_bytes, attempts_max, accepted_at, expires_at,
+        lease, lease_expires_at, claimed_at, key_expires_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    insertPayload: prepare('INSERT INTO payloads (job, data) VALUES (?, ?)'),
+    findKey: prepare(
+      `${SELECT_JOB.replace(
+        /SELECT(.*)FROM jobs j/s,
+        'SELECT k.digest, k.expires_at AS key_expires, $1 FROM idempotency_keys k JOIN jobs j ON j.id = k.job',
+      )} WHERE k.lane = ? AND k.key = ?`,
+    ),
+    putKey: prepare(`
+      INSERT INTO idempotency_keys (lane, key, job, digest, expires_at) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET job = excluded.job, digest = excluded.digest, expires_at = excluded.expires_at`),
+
+    // The oldest that is due, whether it was tried before or not.
+    due: prepare(`
+      SELECT seq FROM (
+        SELECT seq FROM (
+          SELECT seq FROM jobs WHERE lane = ?1 AND state = ${STATE.waiting} AND next_attempt_at <= ?2
+          ORDER BY next_attempt_at LIMIT ${DUE_LOOKED_AT_MAX})
+        UNION ALL
+        SELECT seq FROM (
+          SELECT seq FROM jobs WHERE lane = ?1 AND state = ${STATE.queued} ORDER BY seq LIMIT ?3))
+      ORDER BY seq LIMIT ?3`),
+    queued: prepare(`SELECT seq FROM jobs WHERE lane = ? AND state = ${STATE.queued} ORDER BY seq LIMIT ?`),
+    nextDue: prepare(
+      `SELECT min(next_attempt_at) AS at FROM jobs WHERE lane = ? AND state = ${STATE.waiting}`,
+    ),
+    findClaimable: prepare(`
+      SELECT j.*, p.data FROM jobs j JOIN payloads p ON p.job = j.seq WHERE j.seq = ?`),
+    findById: prepare('SELECT * FROM jobs WHERE id = ?'),
+
+    saveProgress: prepare(`
+      UPDATE jobs SET state = ?, lease = ?, lease_expires_at = ?, claimed_at = ?, attempts = ?, attempts_spent = ?,
+        next_attempt_at = ?, returns_with_lane = ?, last_error_code = ?, last_error_detail = ?, finished_at = ?,
+        result_status = ?, result_code = ?, result_detail = ?
+      WHERE seq = ?`),
+    addAttempt: prepare(`
+      INSERT INTO attempts (job, number, started_at, ended_at, address, status, error_code, error_detail)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
+    putAnswer: prepare(`
+      INSERT INTO answers (job, body, truncated) VALUES (?, ?, ?)
+      ON CONFLICT DO UPDATE SET body = excluded.body, truncated = excluded.truncated`),
+    deletePayload: prepare('DELETE FROM payloads WHERE job = ?'),
+
+    extendLease: prepare(`
+      UPDATE jobs SET lease_expires_at = ? WHERE id = ? AND lease = ? AND state = ${STATE.sending}`),
+    sending: prepare(`SELECT * FROM jobs WHERE state = ${STATE.sending} AND lease_expires_at <= ? LIMIT ?`),
+    clampWaits: prepare(`
+      UPDATE jobs SET next_attempt_at = ?1 WHERE state = ${STATE.waiting} AND next_attempt_at > ?1`),
+    clampPauses: prepare('UPDATE lanes SET paused_until = ?1 WHERE failures > 0 AND paused_until > ?1'),
+    tooOld: prepare(`
+      SELECT * FROM jobs
+      WHERE finished_at IS NULL AND expires_at <= ? AND state IN (${STATE.queued}, ${STATE.waiting})
+      ORDER BY expires_at LIMIT ?`),
+    nextExpiry: prepare(
+      'SELECT min(expires_at) AS at FROM jobs WHERE finished_at IS NULL AND expires_at > ?',
+    ),
+
+    deleteKeys: prepare(`
+      DELETE FROM idempotency_keys WHERE (lane, key) IN (
+        SELECT k.lane, k.key FROM idempotency_keys k LEFT JOIN jobs j ON j.id = k.job
+        WHERE k.expires_at <= ? AND (j.finished_at IS NOT NULL OR j.id IS NULL) LIMIT ?)`),
+    expired: prepare(`
+      SELECT seq FROM jobs WHERE finished_at < ? AND (key_expires_at IS NULL OR key_expires_at <= ?) LIMIT ?`),
+    deleteAttempts: prepare('DELETE FROM attempts WHERE job = ?'),
+    deleteAnswer: prepare('DELETE FROM answers WHERE job = ?'),
+    deleteJob: prepare('DELETE FROM jobs WHERE seq = ?'),
+
+    putSecret: prepare('INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    findSecret: prepare('SELECT value FROM secrets WHERE name = ?'),
+  };
+}
