@@ -48,11 +48,13 @@ test('what names no token presents none', () => {
   assert.equal(presentedToken({ 'x-api-key': undefined, authorization: [] }), undefined);
 });
 
-test('v2 JSON comes whole by X-Api-Key and Bearer, and cannot come by Basic', () => {
+test('v2 JSON comes whole by X-Api-Key, Bearer and Basic, though it has colons of its own', () => {
   const json = '{"v": 2, "s64": "x"}';
   assert.equal(presentedToken({ 'x-api-key': [json] }), json);
   assert.equal(presentedToken({ authorization: [`Bearer ${json}`] }), json);
-  assert.equal(presentedToken({ authorization: [basic(`${json}:`)] }), '{"v"');
+  for (const password of ['', 'x', 'a:b']) {
+    assert.equal(presentedToken({ authorization: [basic(`${json}:${password}`)] }), json);
+  }
 });
 
 test('any header at all presents some token or none', () => {

@@ -23,9 +23,10 @@ function authorizationToken(authorization: string | undefined): string | undefin
   }
 }
 
+/** What stands before the password. A token in v2 JSON has colons itself: there the last brace ends it. */
 function userName(credentials: string): string | undefined {
   const decoded = Buffer.from(credentials, 'base64').toString('utf8');
-  const colon = decoded.indexOf(':');
+  const colon = decoded.indexOf(':', decoded.startsWith('{') ? decoded.lastIndexOf('}') : 0);
   return colon < 0 ? undefined : decoded.slice(0, colon);
 }
 

@@ -120,7 +120,7 @@ class Bench implements AsyncDisposable {
       claimUntil,
       ...fields,
     };
-    const result = await this.store.insert([job], { pendingMax: 1_000_000, now: this.now });
+    const result = await this.store.insert([job], { pendingMax: 1_000_000, acceptsNew: true, now: this.now });
     assert.equal(result.kind, 'inserted');
     const claimed = result.kind === 'inserted' ? result.jobs[0]?.claimed : null;
     if (claimed) this.dispatcher.send(claimed);
@@ -447,7 +447,7 @@ describe('Dispatcher', () => {
           claimUntil,
         },
       ],
-      { pendingMax: 10, now: bench.now },
+      { pendingMax: 10, acceptsNew: true, now: bench.now },
     );
     const claimed = inserted.kind === 'inserted' ? inserted.jobs[0]?.claimed : null;
     assert.ok(claimed);

@@ -90,9 +90,22 @@ function malformedDetail({ code, message }: Errno): string {
   }
 }
 
+const TLS_REASONS: Readonly<Record<string, string>> = {
+  ECONNRESET: 'the connection was closed during the handshake',
+  EPIPE: 'the connection was closed during the handshake',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate leads to a self-signed one that is not trusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'nobody who is trusted vouches for its certificate',
+  UNABLE_TO_GET_ISSUER_CERT: 'nobody who is trusted vouches for its certificate',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'nobody who is trusted vouches for its certificate',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+};
+
+/** OpenSSL's own words are for its developers; its code at least can be looked up. */
 function tlsDetail({ code, message }: Errno): string {
-  if (code === 'ECONNRESET' || code === 'EPIPE') return 'The connection was closed during the TLS handshake.';
-  return `No trusted TLS connection: ${message}`;
+  const isPlain = code === '' || code === 'ERR_TLS_CERT_ALTNAME_INVALID';
+  return `No trusted TLS connection: ${TLS_REASONS[code] ?? (isPlain ? message : code)}.`;
 }
 
 /** `cause` has an error for every address that was tried, if there were several. */

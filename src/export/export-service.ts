@@ -10,7 +10,8 @@ import type { IdempotencyKey, Inserted, InsertResult, JobStore, NewJob } from '.
 export interface ExportRequest {
   readonly destination: Destination;
   readonly data: Uint8Array;
-  readonly attemptsMax: number;
+  /** As the app asked; null leaves it to the service. */
+  readonly attemptsMax: number | null;
   readonly idempotencyKey: string | null;
 }
 
@@ -30,6 +31,8 @@ export interface Poll {
 }
 
 export interface ExportLimits {
+  /** Attempts of an export that does not say how many it may have. */
+  readonly attemptsMax: number;
   /** Unfinished exports a lane may have. */
   readonly pendingMax: number;
   /** After how many milliseconds an export is too old to be tried again. */
@@ -46,7 +49,7 @@ export interface ExportServiceParts {
   readonly destinationPolicy: DestinationPolicy;
   readonly newId: () => string;
   /** A keyed digest of everything that must be the same when an idempotency key comes again. */
-  readonly digest: (data: Uint8Array, attemptsMax: number) => Uint8Array;
+  readonly digest: (data: Uint8Array, attemptsMax: number | null) => Uint8Array;
   readonly limits: ExportLimits;
 }
 
@@ -76,8 +79,8 @@ export class ExportService {
   }
 
   /**
-   * Takes one export in and waits for its end, as {@link submit} and {@link waitUntil} do. The seat is taken first: a
-   * full house refuses before it accepts.
+   * Takes one export in and waits for its end, as {@link submit} and {@link waitUntil} do. A full house refuses before
+   * it accepts; a repeat of what has ended needs no seat.
    *
    * @throws ExportError also `too_many_waiting`
    */
@@ -88,9 +91,11 @@ export class ExportService {
     signal: AbortSignal,
   ): Promise<ExportJob> {
     this.#judge([request]);
-    using _seat = this.#takeSeat();
-    const [job] = await this.#accept([request], client);
-    return await this.#wait(job as ExportJob, hasEnded, timeoutMs, signal);
+    using seat = this.#freeSeat();
+    const [job] = await this.#accept([request], client, seat !== null);
+    if (job === undefined || hasEnded(job)) return job as ExportJob;
+    if (seat === null) throw tooManyWaiting();
+    return await this.#wait(job, hasEnded, timeoutMs, signal);
   }
 
   #judge(requests: readonly ExportRequest[]): void {
@@ -98,11 +103,12 @@ export class ExportService {
     for (const [index, request] of requests.entries()) this.#checkDestination(request, index);
   }
 
-  async #accept(requests: readonly ExportRequest[], client: string): Promise<ExportJob[]> {
+  async #accept(requests: readonly ExportRequest[], client: string, acceptsNew = true): Promise<ExportJob[]> {
     const jobs = requests.map((request) => this.#newJob(request, client));
-    const result = await this.#insert(jobs);
+    const result = await this.#insert(jobs, acceptsNew);
     if (result.kind === 'refused') throw insertRefusal(result, this.#parts.limits);
-    return result.jobs.map(asAccepted);
+    const newIds = new Set(result.jobs.flatMap(({ job, isRepeat }) => (isRepeat ? [] : job.id)));
+    return result.jobs.map(({ job }) => (newIds.has(job.id) ? asAccepted(job) : job));
   }
 
   /**
@@ -136,7 +142,8 @@ export class ExportService {
     signal: AbortSignal,
   ): Promise<ExportJob> {
     if (isOver(job)) return job;
-    using _seat = this.#takeSeat();
+    using seat = this.#freeSeat();
+    if (seat === null) throw tooManyWaiting();
     return await this.#wait(job, isOver, timeoutMs, signal);
   }
 
@@ -145,14 +152,9 @@ export class ExportService {
     this.#stopping.abort();
   }
 
-  #takeSeat(): Disposable {
-    if (this.#waiting >= this.#parts.limits.waitingMax) {
-      throw new ExportError(
-        'too_many_waiting',
-        'Too many requests wait for results. Ask again without waiting, or later.',
-        { retryAfterSeconds: RETRY_AFTER_SECONDS },
-      );
-    }
+  /** A seat for one open wait; null when the house is full. */
+  #freeSeat(): Disposable | null {
+    if (this.#waiting >= this.#parts.limits.waitingMax) return null;
     this.#waiting += 1;
     return {
       [Symbol.dispose]: () => {
@@ -219,7 +221,7 @@ export class ExportService {
       id: newId(),
       lane,
       data: request.data,
-      attemptsMax: request.attemptsMax,
+      attemptsMax: request.attemptsMax ?? this.#parts.limits.attemptsMax,
       acceptedAt: clock.now(),
       expiresAt: clock.steady() + this.#parts.limits.ageMsMax,
       idempotency: this.#idempotency(request, clock.steady()),
@@ -236,11 +238,11 @@ export class ExportService {
     };
   }
 
-  async #insert(jobs: readonly NewJob[]): Promise<InsertResult> {
+  async #insert(jobs: readonly NewJob[], acceptsNew: boolean): Promise<InsertResult> {
     const { store, limits, clock } = this.#parts;
     const now = { wall: clock.now(), steady: clock.steady() };
     try {
-      const result = await store.insert(jobs, { pendingMax: limits.pendingMax, now });
+      const result = await store.insert(jobs, { pendingMax: limits.pendingMax, acceptsNew, now });
       this.#dispatchInserted(jobs, result.kind === 'inserted' ? result.jobs : []);
       return result;
     } catch (error) {
@@ -264,8 +266,16 @@ export class ExportService {
 }
 
 /** A new export is answered as it was accepted, also when its first attempt was claimed in the same commit. */
-function asAccepted({ job, isRepeat }: Inserted): ExportJob {
-  return isRepeat ? job : { ...job, state: 'queued' };
+function asAccepted(job: ExportJob): ExportJob {
+  return { ...job, state: 'queued' };
+}
+
+function tooManyWaiting(): ExportError {
+  return new ExportError(
+    'too_many_waiting',
+    'Too many requests wait for results. Ask again without waiting, or later.',
+    { retryAfterSeconds: RETRY_AFTER_SECONDS },
+  );
 }
 
 /** Whether an export has ended, for those who wait for that. */
@@ -294,6 +304,8 @@ function insertRefusal(
         `${limits.pendingMax} exports to this destination wait already. Try again when some have left.`,
         { element, retryAfterSeconds: RETRY_AFTER_SECONDS },
       );
+    case 'too_many_waiting':
+      return tooManyWaiting();
     case 'store_full':
       return new ExportError(
         reason,

@@ -105,6 +105,8 @@ export interface IdempotencyKey {
 export interface InsertLimits {
   /** Unfinished jobs a lane may have. */
   readonly pendingMax: number;
+  /** False takes in repeats of known idempotency keys only: whoever asks for a new one finds no seat to wait on. */
+  readonly acceptsNew: boolean;
   readonly now: Now;
 }
 
@@ -118,7 +120,7 @@ export type InsertResult =
     };
 
 /** `store_full`: the store has reached its ceiling. */
-export type InsertRefusal = 'idempotency_mismatch' | 'too_many_pending' | 'store_full';
+export type InsertRefusal = 'idempotency_mismatch' | 'too_many_waiting' | 'too_many_pending' | 'store_full';
 
 export interface Inserted {
   /** The job as it is now: an earlier one when its idempotency key was known. */

@@ -55,8 +55,8 @@ describe('Chore', () => {
 });
 
 describe('deleting old results', () => {
-  const step = async (deleted: number) => {
-    const clock = new ManualClock(10_000);
+  const step = async (deleted: number, keepResultsMs = 1_000_000) => {
+    const clock = new ManualClock(2_000_000);
     clock.jump(1e12);
     const asked: number[] = [];
     const store = {
@@ -65,16 +65,21 @@ describe('deleting old results', () => {
         return deleted;
       },
     };
-    return { delayMs: await deleteOldResults(store, clock, 1_000), asked };
+    return { delayMs: await deleteOldResults(store, clock, keepResultsMs), asked };
   };
 
   it('goes on at once after a full step, and in a minute otherwise', async () => {
     assert.equal((await step(256)).delayMs, 50);
     assert.equal((await step(255)).delayMs, 60_000);
+    assert.equal(
+      (await step(0, 300)).delayMs,
+      300,
+      'results that are kept for less are looked at more often',
+    );
   });
 
   it('goes by steady time, whatever the wall clock shows', async () => {
-    assert.deepEqual((await step(0)).asked, [9_000]);
+    assert.deepEqual((await step(0)).asked, [1_000_000]);
   });
 });
 

@@ -21,7 +21,7 @@ export async function deleteOldResults(
 ): Promise<number> {
   const now = clock.steady();
   const deleted = await store.deleteExpired(now - keepResultsMs, now, STEP_JOBS);
-  return deleted < STEP_JOBS ? INTERVAL_MS : STEP_PAUSE_MS;
+  return deleted < STEP_JOBS ? Math.min(INTERVAL_MS, keepResultsMs) : STEP_PAUSE_MS;
 }
 
 /**

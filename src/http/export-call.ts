@@ -34,7 +34,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /**
  * Reads a body.
  *
- * @param attemptsMax the most that `attempts_max` may ask for, and what counts when it is left out
+ * @param attemptsMax the most that `attempts_max` may ask for
  * @throws ExportError `invalid_json`, `invalid_request`
  */
 export function readExportCall(
@@ -149,8 +149,8 @@ function checkedDataText(data: string): string {
   return data;
 }
 
-function readAttemptsMax(value: unknown, attemptsMax: number): number {
-  if (value === undefined) return attemptsMax;
+function readAttemptsMax(value: unknown, attemptsMax: number): number | null {
+  if (value === undefined) return null;
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= attemptsMax)
     return value;
   throw invalid(`"attempts_max" is no whole number from 1 to ${attemptsMax}.`);

@@ -225,6 +225,24 @@ describe('seats for those who wait', () => {
     assert.equal((await fixture.send({ path: '/lp/export?timeout=0', body: { id } })).status, 200);
   });
 
+  it('come after idempotency: with a full house a mismatch is a mismatch, and a repeat of what has ended an answer', async () => {
+    await using fixture = await HttpFixture.start({ limits: { waitingMax: 1 } });
+    const headers = { prefer: 'wait=10', 'idempotency-key': 'known' };
+    const { id } = (await fixture.send({ body: FRESH, headers: { 'idempotency-key': 'known' } })).json;
+    const waiter = fixture.send({ body: FRESH, headers: { prefer: 'wait=10' } });
+    await fixture.untilWaiting(1);
+    const mismatch = await fixture.send({ body: { ...FRESH, data: '"other"' }, headers });
+    assert.equal(mismatch.json.code, 'idempotency_mismatch');
+    assert.equal((await fixture.send({ body: FRESH, headers })).json.code, 'too_many_waiting');
+    const answer = { status: 200, body: 'ok', truncated: false };
+    fixture.store.change(id, { state: 'delivered', finishedAt: 1, result: { kind: 'answer', answer } });
+    const repeat = await fixture.send({ body: FRESH, headers });
+    assert.equal(repeat.json.state, 'Finished');
+    assert.equal(fixture.store.inserted.length, 2);
+    fixture.clock.advance(10_000);
+    await waiter;
+  });
+
   it('are given back after the wait, however it ends', async () => {
     await using fixture = await HttpFixture.start({ limits: { waitingMax: 1 } });
     const id = await fixture.submit();

@@ -1,9 +1,11 @@
+import { lookup } from 'node:dns/promises';
 import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { type Clock, systemClock } from '../export/clock.ts';
 import type { ExportService } from '../export/export-service.ts';
 import { answerUnreadable } from './client-error.ts';
+import { ConnectionLimit, type ConnectionLimits } from './connection-limit.ts';
 import { addExportRoutes } from './export-routes.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { addProbes, type Readiness } from './probes.ts';
@@ -26,6 +28,17 @@ export interface HttpServerParts {
   readonly tls?: SecureContextOptions;
   /** Left out, the system's. */
   readonly clock?: Clock;
+  /** Those that are left out are {@link SERVER_LIMITS}'. */
+  readonly limits?: Partial<ServerLimits>;
+}
+
+/** How many may be connected, and how slow they may be. */
+export interface ServerLimits extends ConnectionLimits {
+  /** A client that is slower than this to send its headers, or all of its request, is cut off (408). */
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  /** How often the two are looked at. */
+  readonly timeoutsCheckedEveryMs: number;
 }
 
 /** The HTTP side of the service. */
@@ -41,9 +54,14 @@ export interface HttpServer extends AsyncDisposable {
 
 /** A token of 8 KiB takes 11 as the user name of HTTP Basic; the rest is for everything else. */
 const HEADER_BYTES_MAX = 24 * 1_024;
-/** A client that is slower than this to send its headers, or all of its request, is cut off (408). */
-const HEADERS_TIMEOUT_MS = 20_000;
-const REQUEST_TIMEOUT_MS = 120_000;
+export const SERVER_LIMITS: ServerLimits = {
+  connectionsMax: 15_000,
+  // The backlog that Node asks the kernel for.
+  connectionsQueuedMax: 511,
+  headersTimeoutMs: 20_000,
+  requestTimeoutMs: 120_000,
+  timeoutsCheckedEveryMs: 5_000,
+};
 /** Longer than what clients and proxies keep a connection for, so that it is they who close it. */
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
 /** How long `close` waits for requests in flight. */
@@ -52,43 +70,52 @@ export const CLOSE_GRACE_MS = 10_000;
 /** Builds the server. It accepts nothing before `listen`. */
 export async function createHttpServer(parts: HttpServerParts): Promise<HttpServer> {
   const clock = parts.clock ?? systemClock;
-  const app = createFastify(parts);
+  const limits = { ...SERVER_LIMITS, ...parts.limits };
+  const app = createFastify(parts, limits);
   refuseUnknownRoutes(app);
   answerErrors(app, parts.log, parts.settings.bodyBytesMax);
   addProbes(app, parts.readiness);
   addExportRoutes(app, { ...parts, clock });
   await app.ready();
-  return new FastifyHttpServer(app, clock);
+  return new FastifyHttpServer(app, clock, new ConnectionLimit(app.server, limits));
 }
 
-function createFastify({ tls, settings }: HttpServerParts): FastifyInstance {
-  const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS };
+function createFastify({ tls, settings }: HttpServerParts, limits: ServerLimits): FastifyInstance {
+  const options = {
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: limits.headersTimeoutMs,
+    connectionsCheckingInterval: limits.timeoutsCheckedEveryMs,
+  };
   return Fastify({
     logger: false,
     bodyLimit: settings.bodyBytesMax,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: limits.requestTimeoutMs,
     // While we stop, requests on open connections are answered like any other: the service knows what it refuses.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => answerUnreadable(error, socket as Socket),
     // A path that cannot be decoded, or is too long for the router, is a path that we do not have.
     frameworkErrors: (_error, _request, reply) => sendProblem(reply as FastifyReply, notFound()),
-    ...(tls === undefined ? { http: limits } : { https: { ...tls, ...limits } }),
+    ...(tls === undefined ? { http: options } : { https: { ...tls, ...options } }),
   }) as unknown as FastifyInstance;
 }
 
 class FastifyHttpServer implements HttpServer {
   readonly #app: FastifyInstance;
   readonly #clock: Clock;
+  readonly #connectionLimit: ConnectionLimit;
   #closed: Promise<void> | undefined;
 
-  constructor(app: FastifyInstance, clock: Clock) {
+  constructor(app: FastifyInstance, clock: Clock, connectionLimit: ConnectionLimit) {
     this.#app = app;
     this.#clock = clock;
+    this.#connectionLimit = connectionLimit;
   }
 
   async listen(host: string, port: number): Promise<{ address: string; port: number }> {
-    await this.#app.listen({ host, port });
+    // Given the name, Fastify opens a second server for its other address, of which no limit here knows.
+    const address = host === 'localhost' ? (await lookup(host)).address : host;
+    await this.#app.listen({ host: address, port });
     return this.#app.server.address() as AddressInfo;
   }
 
@@ -103,6 +130,7 @@ class FastifyHttpServer implements HttpServer {
 
   async #close(): Promise<void> {
     const { server } = this.#app;
+    this.#connectionLimit[Symbol.dispose]();
     const cancelCut = this.#clock.schedule(CLOSE_GRACE_MS, () => server.closeAllConnections());
     await this.#app.close();
     cancelCut();

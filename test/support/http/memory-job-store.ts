@@ -46,6 +46,7 @@ export class MemoryJobStore implements JobStore {
         if (!isSame) return { kind: 'refused', reason: 'idempotency_mismatch', index };
         continue;
       }
+      if (!limits.acceptsNew) return { kind: 'refused', reason: 'too_many_waiting', index };
       if (job.idempotency !== null)
         newKeys.set(scopedKey(job), { id: job.id, digest: job.idempotency.digest });
       const { client, destination } = job.lane;
