@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { v7 as uuidV7 } from 'uuid';
 import { Authorizer } from './auth/authorizer.ts';
@@ -19,6 +18,7 @@ import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer } from './http/server.ts';
 import { configuredRootKey } from './keys/configured-root-key.ts';
 import { openMasterKey, openRootKey } from './keys/store-keys.ts';
+import { listenError, makeFolder, usingSetting } from './start-up.ts';
 import { SqliteJobStore } from './store/sqlite/sqlite-job-store.ts';
 import { type Log, originOf } from './telemetry/log.ts';
 import { VERSION } from './version.ts';
@@ -53,13 +53,18 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const clock = overrides.clock ?? systemClock;
   const failure = Promise.withResolvers<Error>();
 
-  const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
-  const masterKey = await openMasterKey(store.secrets, config.keyFile);
-  const rootKey = configuredRootKey(config) ?? (await openRootKey(store.secrets, masterKey));
-
+  // Whatever a setting can get wrong comes before the store is made or touched.
+  const givenRootKey = usingSetting('--secret-file', () => configuredRootKey(config));
   const guard = egressGuardOf(config);
   const retryPolicy = { retryBaseMs: config.retryBaseMs };
-  const deliverer = overrides.deliverer ?? cleanup.use(httpDelivererOf(config, guard, clock));
+  const deliverer =
+    overrides.deliverer ??
+    cleanup.use(usingSetting('--destination-ca', () => httpDelivererOf(config, guard, clock)));
+
+  const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
+  const masterKey = await openMasterKey(store.secrets, config.keyFile);
+  const rootKey = givenRootKey ?? (await openRootKey(store.secrets, masterKey));
+
   const dispatcher = new Dispatcher({
     store,
     deliverer,
@@ -71,7 +76,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       concurrency: config.concurrency,
       leaseMs: config.attemptTimeoutMs + LEASE_MARGIN_MS,
     },
-    observer: dispatchLog(log),
+    observer: dispatchLog(log, failure.resolve),
   });
 
   const feed = new JobFeed();
@@ -83,8 +88,13 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     clock,
     destinationPolicy: guard,
     newId: uuidV7,
-    digest: (data, attemptsMax) => masterKey.digest(data, String(attemptsMax)),
-    limits: { pendingMax: config.pendingMax, waitingMax: config.waitingMax, ageMsMax: config.ageMsMax },
+    digest: (data, attemptsMax) => masterKey.digest(data, String(attemptsMax ?? '')),
+    limits: {
+      attemptsMax: config.attemptsMax,
+      pendingMax: config.pendingMax,
+      waitingMax: config.waitingMax,
+      ageMsMax: config.ageMsMax,
+    },
   });
   const chore = (what: string, step: () => Promise<number>): Chore =>
     cleanup.use(new Chore({ clock, step, onError: (error) => log.error({ err: error }, `${what} failed`) }));
@@ -105,17 +115,25 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       longPollMaxMs: config.longPollMsMax,
       attemptsMax: config.attemptsMax,
     },
+    limits: { connectionsMax: config.connectionsMax },
     readiness: () => readiness(store),
     log: { unexpectedError: (error) => log.error({ err: error }, 'a request met an unexpected error') },
     clock,
   });
-  cleanup.defer(() => stop(service, dispatcher, server, config.drainMsMax));
+  // After a failure nothing can be recorded any more: what ends in the meantime would only be sent once more.
+  let drainMs = config.drainMsMax;
+  failure.promise.then(() => {
+    drainMs = 0;
+  });
+  cleanup.defer(() => stop(service, dispatcher, server, drainMs));
 
   // What a dead process had under way is recorded before anything is sent.
   const now = { wall: clock.now(), steady: clock.steady() };
   const recovered = await store.recover(now, retryDelayMsMax(retryPolicy));
   if (recovered > 0) log.warn({ exports: recovered }, 'attempts cut off by the last stop are repeated');
-  const { port } = await server.listen(config.host, config.port);
+  const { port } = await server.listen(config.host, config.port).catch((error: unknown) => {
+    throw listenError(error, config.host, config.port);
+  });
   await dispatcher.start();
   for (const each of chores) each.start();
 
@@ -139,10 +157,10 @@ async function stop(
 }
 
 async function openStore(config: Config, onDeath: (error: Error) => void): Promise<SqliteJobStore> {
-  // Only the owner of the service may look: the store holds people's data.
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-  await mkdir(dirname(config.store.path), { recursive: true, mode: 0o700 });
-  return SqliteJobStore.open(config.store.path, onDeath);
+  usingSetting('--data-dir', () => makeFolder(config.dataDir));
+  usingSetting('--store', () => makeFolder(dirname(config.store.path)));
+  const limits = { bytesMax: config.storeBytesMax, reservesDisk: true };
+  return SqliteJobStore.open(config.store.path, onDeath, limits);
 }
 
 function egressGuardOf(config: Config): EgressGuard {
@@ -174,7 +192,7 @@ async function readiness(store: JobStore): Promise<Readiness> {
   }
 }
 
-function dispatchLog(log: Log): DispatchObserver {
+function dispatchLog(log: Log, onBreak: (error: Error) => void): DispatchObserver {
   return {
     attempted({ id, lane }, { number, startedAt, endedAt, status, error, address }, settlement) {
       const fields = {
@@ -192,6 +210,9 @@ function dispatchLog(log: Log): DispatchObserver {
     },
     storeFailed(doing, error) {
       log.error({ err: error, doing }, 'the store failed; it will be asked again');
+    },
+    broke(error) {
+      onBreak(error instanceof Error ? error : new Error(String(error)));
     },
     rescued(lanes) {
       log.warn({ lanes }, 'leases ran out; the attempts are repeated');

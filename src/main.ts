@@ -29,6 +29,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'store',
+    {
+      summary: 'Check, migrate and back up the store of exports',
+      run: async (args, env, io) => (await import('../cli/store.ts')).run(args, env, io),
+    },
+  ],
+  [
     'token',
     {
       summary: 'Mint, inspect and attenuate the tokens that apps export with',

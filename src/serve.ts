@@ -33,6 +33,10 @@ export async function serve(config: Config, io: CommandIo): Promise<ExitCode> {
 /** The first of the signals that ask for an end. A second one finds the system's own handler, and ends at once. */
 function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of STOP_SIGNALS) process.once(signal, resolve);
+    const stop = (signal: NodeJS.Signals): void => {
+      for (const each of STOP_SIGNALS) process.off(each, stop);
+      resolve(signal);
+    };
+    for (const signal of STOP_SIGNALS) process.on(signal, stop);
   });
 }

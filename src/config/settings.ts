@@ -65,6 +65,7 @@ const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 const DAY = 24 * HOUR;
 const MIB = 1_024 ** 2;
+const GIB = 1_024 * MIB;
 
 /** Request bodies become one JavaScript string, and V8 ends those at half a GiB. */
 const BODY_BYTES_CEILING = 256 * MIB;
@@ -231,6 +232,21 @@ export const SETTINGS = {
     env: 'EXPORT_WAITING_MAX',
     default: '10000',
     meaning: 'Requests that wait for a result at the same time',
+  }),
+  storeBytesMax: setting(sizeBytes({ min: 17 * MIB, max: 1_024 * 1_024 * GIB }), {
+    group: 'Limits',
+    flags: ['--store-bytes-max'],
+    env: 'EXPORT_STORE_BYTES_MAX',
+    default: '10 GiB',
+    meaning:
+      'Ceiling of the store: less than 16 MiB below it new exports are refused, and those queued still leave',
+  }),
+  connectionsMax: setting(integer({ min: 1, max: 1_000_000 }), {
+    group: 'Limits',
+    flags: ['--connections-max'],
+    env: 'EXPORT_CONNECTIONS_MAX',
+    default: '15000',
+    meaning: 'Open connections; 511 more are kept waiting until one closes, and further ones are closed',
   }),
   keepResultsMs: setting(durationMs({ min: MS, max: 36_500 * DAY }), {
     group: 'Limits',

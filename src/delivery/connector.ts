@@ -113,8 +113,7 @@ export class Connector {
 
   /** The lookup has already decided; this would notice if a new version of Node passed it by. */
   #confirmAddress(socket: Socket, events: SocketEvents): void {
-    const address = socket.remoteAddress;
-    if (address === undefined) return;
+    const address = socket.remoteAddress ?? 'unknown';
     try {
       assertLiteralAllowed(address, this.#guard);
       events.onAddress(address);

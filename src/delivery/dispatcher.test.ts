@@ -67,6 +67,7 @@ class Bench implements AsyncDisposable {
   readonly deliverer = new HeldDeliverer();
   readonly storeFailures: string[] = [];
   readonly rescues: number[] = [];
+  readonly breakages: unknown[] = [];
   readonly store: JobStore;
   readonly dispatcher: Dispatcher;
   readonly #close: () => PromiseLike<void>;
@@ -97,6 +98,7 @@ class Bench implements AsyncDisposable {
         attempted: () => {},
         storeFailed: (doing) => this.storeFailures.push(doing),
         rescued: (lanes) => this.rescues.push(lanes),
+        broke: (error) => this.breakages.push(error),
       },
     });
   }
@@ -475,6 +477,26 @@ describe('Dispatcher', () => {
     await done;
     assert.deepEqual(bench.storeFailures, ['settle', 'settle']);
     assert.equal(bench.deliverer.started.length, 1, 'it is not sent twice');
+  });
+
+  it('a job that is inserted in the commit of a settle, behind it, is claimed though the settle saw no more', async () => {
+    await using bench = await Bench.open();
+    await bench.submit(lane('a'));
+    const attempt = await bench.deliverer.next();
+    attempt.end(ok);
+    // The settle has been asked for by then and is sent at the end of this turn, together with the insert.
+    for (let n = 0; n < 10; n += 1) await null;
+    const id = await bench.submit(lane('a'));
+    (await bench.deliverer.next()).end(ok);
+    await bench.reaches(id, 'delivered');
+  });
+
+  it('an attempt that throws, which it never should, is reported and does not end the process', async () => {
+    await using bench = await Bench.open();
+    bench.deliverer.deliver = () => Promise.reject(new TypeError('our own mistake'));
+    await bench.submit(lane('a'));
+    while (bench.breakages.length === 0) await new Promise(setImmediate);
+    assert.match(String(bench.breakages[0]), /our own mistake/);
   });
 
   it('a claim that the store refuses is made again, and the lane goes on', async () => {

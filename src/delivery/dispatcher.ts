@@ -38,6 +38,8 @@ export interface DispatchObserver {
   attempted(job: ClaimedJob, attempt: Attempt, settlement: Settlement['kind']): void;
   /** The store did not take something; it will be asked again. */
   storeFailed(doing: 'claim' | 'settle' | 'renew', error: unknown): void;
+  /** Something here did what it never should: an attempt's fate is unknown, and only a new start settles it. */
+  broke(error: unknown): void;
   /** Leases ran out although they were renewed in time: the store was away, or we were. */
   rescued(lanes: number): void;
 }
@@ -334,13 +336,16 @@ export class Dispatcher implements Dispatch {
    */
   async #settle(settlement: Settlement, claimNext: number): Promise<Claim | null> {
     const { store, observer } = this.#parts;
+    let count = claimNext;
     for (;;) {
       try {
-        return (await store.settle(settlement, this.#request(claimNext))).next;
+        return (await store.settle(settlement, this.#request(count))).next;
       } catch (error) {
         observer.storeFailed('settle', error);
         if (this.#isStopping) return null;
         await this.#pause(STORE_RETRY_MS);
+        // What comes next in the lane may be what the store choked on.
+        count = 0;
       }
     }
   }
@@ -360,8 +365,9 @@ export class Dispatcher implements Dispatch {
   }
 
   #track(task: Promise<void>): void {
-    this.#running.add(task);
-    task.finally(() => this.#running.delete(task));
+    const watched = task.catch((error) => this.#parts.observer.broke(error));
+    this.#running.add(watched);
+    watched.finally(() => this.#running.delete(watched));
   }
 }
 

@@ -30,7 +30,17 @@ export function answerUnreadable(error: Error & { code?: string }, socket: Socke
   );
 }
 
-/** A second answer in the middle of the first one would be read as a part of it. Node keeps the answer here. */
-function hasBegunToAnswer(socket: Socket & { _httpMessage?: { headersSent: boolean } | null }): boolean {
-  return socket._httpMessage?.headersSent === true;
+/** What Node keeps on a socket: the answer under way, and its parser with the request that is being read. */
+interface HttpSocket extends Socket {
+  readonly _httpMessage?: { readonly headersSent: boolean } | null;
+  readonly parser?: { readonly incoming?: { readonly complete: boolean } | null } | null;
+}
+
+/**
+ * A second answer in the middle of the first one would be read as a part of it; and one after it, when the request was
+ * refused before its body had come, as the answer to the next request.
+ */
+function hasBegunToAnswer({ _httpMessage: answer, parser }: HttpSocket): boolean {
+  if (answer) return answer.headersSent;
+  return parser?.incoming?.complete === false;
 }

@@ -10,9 +10,9 @@ export interface ConnectionLimits {
 /**
  * Keeps a server to so many connections; more wait, first come, first served, until one closes.
  *
- * They wait here and not in the kernel's backlog, because Node has no way to leave them there: it accepts whatever
- * comes (`maxConnections` then closes it, and its client hears a reset), its listening handle cannot be paused, and
- * closing it and listening again resets all that waits. So a connection over the limit is accepted and not looked at:
+ * They wait here and not in the kernel's backlog, because Node has no public way to leave them there: it accepts
+ * whatever comes (`maxConnections` then closes it, and its client hears a reset), nothing pauses a server, and closing
+ * it and listening again resets all that waits. So a connection over the limit is accepted and not looked at:
  * no parser is made for it, no TLS begins, no time-out runs, and of what it sends only a stream's buffer (64 KiB) is
  * read. For the client that is the same as the backlog: it is connected, and its answer is late. As many wait as would
  * there; the kernel would then let further ones try again by themselves, while here they are closed.

@@ -13,7 +13,6 @@ export type ExportCall =
   | { readonly kind: 'new'; readonly isBatch: boolean; readonly requests: readonly ExportRequest[] }
   | { readonly kind: 'poll'; readonly isBatch: boolean; readonly polls: readonly Poll[] };
 
-/** Asks how an export went. */
 /** What is read, and what may be in it. */
 interface Source {
   /** The whole body. */

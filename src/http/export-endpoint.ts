@@ -1,12 +1,14 @@
+import { setImmediate } from 'node:timers/promises';
 import type { VerifiedToken } from '../auth/authorizer.ts';
 import { permitsDestination } from '../auth/clear.ts';
 import type { Clock } from '../export/clock.ts';
+import { ExportError } from '../export/errors.ts';
 import { type ExportService, hasEnded, type Poll } from '../export/export-service.ts';
 import type { ExportJob } from '../export/job.ts';
 import { atElement, judgeEach } from './element-error.ts';
 import type { ExportCall } from './export-call.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
-import { batchAnswer, exportAnswer, wireState } from './wire-answer.ts';
+import { BatchAnswer, exportAnswer, wireState } from './wire-answer.ts';
 
 export interface ExportEndpointParts {
   readonly service: ExportService;
@@ -51,7 +53,7 @@ export class ExportEndpoint {
     const { call } = asked;
     if (call.kind === 'new') this.#clearDestinations(call, asked.token);
     else this.#parts.authorizer.clearPoll(asked.token);
-    if (call.isBatch) return batchAnswer(await this.#batch(call, asked.token), this.#parts.clock);
+    if (call.isBatch) return await this.#batch(call, asked.token);
     return exportAnswer(await this.#single(asked), this.#parts.clock);
   }
 
@@ -64,13 +66,26 @@ export class ExportEndpoint {
     );
   }
 
-  async #batch(call: ExportCall, token: VerifiedToken): Promise<ExportJob[]> {
+  async #batch(call: ExportCall, token: VerifiedToken): Promise<string> {
+    const answer = new BatchAnswer(this.#parts.clock);
     try {
-      return await (call.kind === 'new'
-        ? this.#parts.service.submit(call.requests, token.client)
-        : this.#poll(call.polls, token));
+      if (call.kind === 'poll') await this.#pollInPieces(call.polls, token, answer);
+      else answer.add(await this.#parts.service.submit(call.requests, token.client));
     } catch (error) {
       throw atElement(error);
+    }
+    return answer.text;
+  }
+
+  /** A thousand kept answers can be hundreds of megabytes: they are read a few at a time, and others get their turn. */
+  async #pollInPieces(polls: readonly Poll[], token: VerifiedToken, answer: BatchAnswer): Promise<void> {
+    for (let start = 0; start < polls.length; start += POLLS_READ_TOGETHER) {
+      if (start > 0) await setImmediate();
+      try {
+        answer.add(await this.#poll(polls.slice(start, start + POLLS_READ_TOGETHER), token));
+      } catch (error) {
+        throw withOffset(error, start);
+      }
     }
   }
 
@@ -91,6 +106,16 @@ export class ExportEndpoint {
     const permits = (destination: string): boolean => permitsDestination(token.caveats, destination);
     return this.#parts.service.poll(polls, { client: token.client, permits });
   }
+}
+
+/** At 64 KiB each, half a megabyte. */
+const POLLS_READ_TOGETHER = 8;
+
+/** A refusal of an element of a piece, as one of the whole. */
+function withOffset(error: unknown, offset: number): unknown {
+  if (!(error instanceof ExportError) || error.element === undefined) return error;
+  const { code, message, retryAfterSeconds, element } = error;
+  return new ExportError(code, message, { retryAfterSeconds, element: offset + element, cause: error });
 }
 
 /**

@@ -14,6 +14,7 @@ export function sendJson(
   json: string,
 ): FastifyReply {
   closeWhenStopping(reply);
+  if (json.length > LONG_ANSWER_LENGTH) cutOffUnlessRead(reply);
   return reply.code(status).header('content-type', contentType).serializer(identity).send(json);
 }
 
@@ -32,4 +33,16 @@ export function sendProblem(reply: FastifyReply, problem: ProblemAnswer): Fastif
  */
 function closeWhenStopping(reply: FastifyReply): void {
   if (!reply.server.server.listening) reply.header('connection', 'close');
+}
+
+/** What a socket takes without being read: a shorter answer costs nothing to keep. */
+const LONG_ANSWER_LENGTH = 64 * 1_024;
+/** A client that has not read a long answer by then is gone, whatever its connection says. */
+const READ_TIMEOUT_MS = 60_000;
+
+/** An answer stays in memory until it is read, and a client that never reads it would keep it there for ever. */
+function cutOffUnlessRead({ raw }: FastifyReply): void {
+  const timer = setTimeout(() => raw.destroy(), READ_TIMEOUT_MS);
+  timer.unref();
+  raw.once('close', () => clearTimeout(timer));
 }

@@ -378,6 +378,18 @@ describe('a poll', () => {
     assert.equal(refused[0]?.json.code, 'unknown_export');
   });
 
+  it('in a large batch names the element that is unknown, wherever it is', async () => {
+    await using fixture = await HttpFixture.start({ limits: { pendingMax: 100 } });
+    const ids = await Promise.all(Array.from({ length: 20 }, () => fixture.submit()));
+    const polls = ids.map((id) => ({ id }));
+    assert.equal((await fixture.send({ body: polls })).json.length, 20);
+    for (const index of [0, 7, 8, 19]) {
+      const answer = await fixture.send({ body: polls.with(index, { id: UNKNOWN_ID }) });
+      assert.equal(answer.status, 404);
+      assert.match(answer.json.detail, new RegExp(`\\(element ${index}\\)$`));
+    }
+  });
+
   it('needs a destination caveat, whatever it asks for, and no room for data', async () => {
     await using fixture = await HttpFixture.start();
     const id = await fixture.submit();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import type { ExportJob, Failure, JobResult } from '../export/job.ts';
-import { batchAnswer, exportAnswer, wireState } from './wire-answer.ts';
+import { BATCH_ANSWER_LENGTH_MAX, BatchAnswer, exportAnswer, wireState } from './wire-answer.ts';
 
 const JOB: ExportJob = {
   id: '018f0000-0000-7000-8000-000000000001',
@@ -104,7 +104,21 @@ describe('the answer', () => {
   });
 
   it('to a batch is an array', () => {
-    assert.equal(batchAnswer([JOB, JOB], CLOCK), `[${exportAnswer(JOB, CLOCK)},${exportAnswer(JOB, CLOCK)}]`);
-    assert.equal(batchAnswer([], CLOCK), '[]');
+    const batch = new BatchAnswer(CLOCK);
+    assert.equal(batch.text, '[]');
+    batch.add([JOB]);
+    batch.add([JOB]);
+    assert.equal(batch.text, `[${exportAnswer(JOB, CLOCK)},${exportAnswer(JOB, CLOCK)}]`);
+  });
+
+  it('to a batch is only so long, however its results look when written as JSON', () => {
+    const answer = { status: 200, body: '\u0001'.repeat(65_536), truncated: true };
+    const job: ExportJob = { ...JOB, state: 'delivered', finishedAt: 1, result: { kind: 'answer', answer } };
+    const fit = Math.floor(BATCH_ANSWER_LENGTH_MAX / exportAnswer(job, CLOCK).length);
+    new BatchAnswer(CLOCK).add(Array.from({ length: fit }, () => job));
+    assert.throws(() => new BatchAnswer(CLOCK).add(Array.from({ length: 1_000 }, () => job)), {
+      code: 'invalid_request',
+      element: fit,
+    });
   });
 });

@@ -1,5 +1,6 @@
 import type { WireError, WireResponse, WireState } from '../../client/wire.ts';
 import type { Clock } from '../export/clock.ts';
+import { ExportError } from '../export/errors.ts';
 import { type ExportJob, type Failure, type FailureCode, isFinal, type JobResult } from '../export/job.ts';
 import { statusString } from './status-strings.ts';
 
@@ -31,9 +32,38 @@ export function exportAnswer(job: ExportJob, clock: Times): string {
   return `{"id":"${job.id}","state":"${wireState(job)}","ext_response":${response}${retryMembers(job, clock)}}`;
 }
 
+/** Longest answer to a batch, in characters: it is held in memory until its client has read it. */
+export const BATCH_ANSWER_LENGTH_MAX = 8 * 1_024 * 1_024;
+
 /** A batch's exports as JSON text, in order. */
-export function batchAnswer(jobs: readonly ExportJob[], clock: Times): string {
-  return `[${jobs.map((job) => exportAnswer(job, clock)).join(',')}]`;
+export class BatchAnswer {
+  readonly #clock: Times;
+  readonly #answers: string[] = [];
+  #length = 0;
+
+  constructor(clock: Times) {
+    this.#clock = clock;
+  }
+
+  /** @throws ExportError `invalid_request` when that makes it too long */
+  add(jobs: readonly ExportJob[]): void {
+    for (const [element, job] of jobs.entries()) {
+      const answer = exportAnswer(job, this.#clock);
+      this.#length += answer.length;
+      if (this.#length > BATCH_ANSWER_LENGTH_MAX) {
+        throw new ExportError(
+          'invalid_request',
+          `The results up to here are longer than ${BATCH_ANSWER_LENGTH_MAX} characters. Poll fewer at once.`,
+          { element },
+        );
+      }
+      this.#answers.push(answer);
+    }
+  }
+
+  get text(): string {
+    return `[${this.#answers.join(',')}]`;
+  }
 }
 
 function wireResponse(result: JobResult): WireResponse {

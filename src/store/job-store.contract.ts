@@ -22,7 +22,7 @@ export interface StoreUnderTest extends AsyncDisposable {
 }
 
 const NOW = Date.UTC(2026, 0, 1);
-const LIMITS = { pendingMax: 1_000, now: at(NOW) };
+const LIMITS = { pendingMax: 1_000, acceptsNew: true, now: at(NOW) };
 const HOUR = 3_600_000;
 const LANE: Lane = { client: 'app', destination: 'https://a.example/in' };
 const OTHER_LANE: Lane = { client: 'app', destination: 'https://b.example/in' };
@@ -102,7 +102,7 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
       'of a batch over the lane limit nothing is added, and the first job over it is named',
       async (store) => {
         const jobs = [newJob({ lane: OTHER_LANE }), newJob(), newJob(), newJob()];
-        const result = await store.insert(jobs, { pendingMax: 2, now: at(NOW) });
+        const result = await store.insert(jobs, { pendingMax: 2, acceptsNew: true, now: at(NOW) });
         assert.deepEqual(result, { kind: 'refused', reason: 'too_many_pending', index: 3 });
         assert.deepEqual(await store.get(jobs.map((job) => job.id)), [null, null, null, null]);
       },
@@ -116,14 +116,23 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
         const { jobs } = await claim(store, LANE, 3, NOW);
         await store.settle(finish(jobs[0]), request(0, NOW));
         await store.settle(wait(jobs[1], NOW + 1), request(0, NOW));
-        assert.equal((await store.insert([newJob()], { pendingMax: 3, now: at(NOW) })).kind, 'refused');
-        assert.equal((await store.insert([newJob()], { pendingMax: 4, now: at(NOW) })).kind, 'inserted');
+        assert.equal(
+          (await store.insert([newJob()], { pendingMax: 3, acceptsNew: true, now: at(NOW) })).kind,
+          'refused',
+        );
+        assert.equal(
+          (await store.insert([newJob()], { pendingMax: 4, acceptsNew: true, now: at(NOW) })).kind,
+          'inserted',
+        );
       },
     );
 
     promises('a refused insert leaves nothing behind that counts', async (store) => {
-      await store.insert([newJob(), newJob()], { pendingMax: 1, now: at(NOW) });
-      assert.equal((await store.insert([newJob()], { pendingMax: 1, now: at(NOW) })).kind, 'inserted');
+      await store.insert([newJob(), newJob()], { pendingMax: 1, acceptsNew: true, now: at(NOW) });
+      assert.equal(
+        (await store.insert([newJob()], { pendingMax: 1, acceptsNew: true, now: at(NOW) })).kind,
+        'inserted',
+      );
     });
   });
 
@@ -180,15 +189,34 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
 
     promises('a repeat is taken in also when the lane is full', async (store) => {
       await insert(store, newJob({ idempotency: key('k') }));
-      const result = await store.insert([newJob({ idempotency: key('k') })], { pendingMax: 1, now: at(NOW) });
+      const result = await store.insert([newJob({ idempotency: key('k') })], {
+        pendingMax: 1,
+        acceptsNew: true,
+        now: at(NOW),
+      });
       assert.equal(result.kind, 'inserted');
+    });
+
+    promises('when nothing new is taken in, a repeat still gets its first job', async (store) => {
+      await insert(store, newJob({ idempotency: key('k', 1) }));
+      const limits = { ...LIMITS, acceptsNew: false };
+      const repeat = await store.insert([newJob({ idempotency: key('k', 1) })], limits);
+      assert.equal(repeat.kind === 'inserted' && repeat.jobs[0]?.isRepeat, true);
+      const mixed = [newJob({ idempotency: key('k', 1) }), newJob()];
+      assert.deepEqual(await store.insert(mixed, limits), {
+        kind: 'refused',
+        reason: 'too_many_waiting',
+        index: 1,
+      });
+      const other = await store.insert([newJob({ idempotency: key('k', 2) })], limits);
+      assert.equal(other.kind === 'refused' && other.reason, 'idempotency_mismatch');
     });
 
     promises('a key outlives its time until its job has ended, and is forgotten then', async (store) => {
       await insert(store, newJob({ idempotency: key('k', 1) }));
       const { jobs } = await claim(store, LANE, 1, NOW);
       const late = async () => {
-        const limits = { pendingMax: 1_000, now: at(NOW + 25 * HOUR) };
+        const limits = { pendingMax: 1_000, acceptsNew: true, now: at(NOW + 25 * HOUR) };
         const result = await store.insert([newJob({ idempotency: key('k', 1) })], limits);
         return result.kind === 'inserted' ? result.jobs[0]?.isRepeat : null;
       };
@@ -619,7 +647,10 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     promises('the lane limit holds after the store is opened again', async (store, context) => {
       await insert(store, newJob());
       const reopened = await context.reopen();
-      assert.equal((await reopened.insert([newJob()], { pendingMax: 1, now: at(NOW) })).kind, 'refused');
+      assert.equal(
+        (await reopened.insert([newJob()], { pendingMax: 1, acceptsNew: true, now: at(NOW) })).kind,
+        'refused',
+      );
     });
   });
 

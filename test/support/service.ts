@@ -53,8 +53,8 @@ export class ServiceProcess implements AsyncDisposable {
   readonly #flags: readonly string[];
   #process: ChildProcess | null = null;
   #port = 0;
-  /** Everything that all its runs wrote. */
-  output = '';
+  /** Everything that all its runs wrote to stdout and to stderr. */
+  readonly written = { stdout: '', stderr: '' };
 
   private constructor(flags: readonly string[]) {
     this.#flags = flags;
@@ -80,11 +80,17 @@ export class ServiceProcess implements AsyncDisposable {
     this.#process = child;
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
     const exited = once(child, 'exit').then(([code]) => {
-      throw new Error(`The service ended with ${code}:\n${this.output}`);
+      throw new Error(`The service ended with ${code}:\n${this.written.stderr}`);
     });
     exited.catch(() => {});
     const [line] = (await Promise.race([once(lines, 'line'), exited])) as [string];
     this.#port = Number(new URL(/http:\S+/.exec(line)?.[0] ?? '').port);
+  }
+
+  /** Resolves when something like this has been logged. */
+  async logged(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.written.stderr))
+      await once(this.#process?.stderr as NodeJS.ReadableStream, 'data');
   }
 
   /** Another process on the same data. */
@@ -99,9 +105,9 @@ export class ServiceProcess implements AsyncDisposable {
       ...this.#flags,
     ];
     const child = spawn(process.execPath, [LAUNCHER, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on('data', (chunk: Buffer) => {
-        this.output += chunk.toString();
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.setEncoding('utf8').on('data', (text: string) => {
+        this.written[name] += text;
       });
     }
     return child;

@@ -41,15 +41,33 @@ export class Lanes {
     this.#loadHealth();
   }
 
-  id(lane: Lane): number {
+  /** The lane's number; null for one that has no jobs. */
+  findId(lane: Lane): number | null {
     const key = laneKey(lane);
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
-    this.#sql.addLane.run(lane.client, lane.destination);
-    const id = Number((this.#sql.findLaneId.get(lane.client, lane.destination) as Row).id);
-    if (this.#ids.size >= LANE_IDS_MAX) this.#ids.clear();
-    this.#ids.set(key, id);
-    return id;
+    const row = this.#sql.findLaneId.get(lane.client, lane.destination) as Row | undefined;
+    return row === undefined ? null : this.#remember(key, Number(row.id));
+  }
+
+  /** The lane's number; a new one for a lane that has no jobs yet. */
+  id(lane: Lane): number {
+    const known = this.findId(lane);
+    if (known !== null) return known;
+    const { lastInsertRowid } = this.#sql.addLane.run(lane.client, lane.destination);
+    return this.#remember(laneKey(lane), Number(lastInsertRowid));
+  }
+
+  /**
+   * Deletes the lane if nothing refers to it any more. How its destination did is forgotten with it: nothing was sent
+   * there for as long as results are kept.
+   */
+  deleteIfUnused(id: number): void {
+    if (this.counts.pending(id) > 0) return;
+    const row = this.#sql.deleteUnusedLane.get(id) as Row | undefined;
+    if (row === undefined) return;
+    this.#ids.delete(laneKey({ client: String(row.client), destination: String(row.destination) }));
+    this.#down.delete(id);
   }
 
   find(id: number): Lane {
@@ -98,6 +116,12 @@ export class Lanes {
     const dueAt = Math.max(readyAt, pausedUntil);
     const hasDue = dueAt <= now;
     return { lane, hasDue, nextDueAt: hasDue ? null : dueAt, isPaused };
+  }
+
+  #remember(key: string, id: number): number {
+    if (this.#ids.size >= LANE_IDS_MAX) this.#ids.clear();
+    this.#ids.set(key, id);
+    return id;
   }
 
   #loadHealth(): void {

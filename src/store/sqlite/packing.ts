@@ -76,9 +76,11 @@ function mapClaimed(result: AllInserted, dataOf: (index: number) => Uint8Array):
 }
 
 function totalBytes(operations: readonly Operation[]): number {
-  let bytes = 0;
-  for (const operation of operations) {
-    if (operation.kind === 'insert') for (const job of operation.jobs) bytes += job.data.byteLength;
-  }
-  return bytes;
+  return operations.reduce((bytes, operation) => bytes + payloadBytes(operation), 0);
+}
+
+/** How many bytes of payload an operation brings along. */
+export function payloadBytes(operation: Operation): number {
+  if (operation.kind !== 'insert') return 0;
+  return operation.jobs.reduce((bytes, job) => bytes + job.data.byteLength, 0);
 }

@@ -15,7 +15,8 @@ import type {
   Settlement,
 } from '../../export/job-store.ts';
 import { fromUuid, type Row, SELECT_JOB, toAttempt, toJob } from './rows.ts';
-import { StoreLock } from './store-lock.ts';
+import { NO_STORE_LIMITS, type StoreLimits } from './space.ts';
+import { refuseLostStore, StoreLock } from './store-lock.ts';
 import { WriterClient } from './writer-client.ts';
 
 /**
@@ -51,16 +52,22 @@ export class SqliteJobStore implements JobStore {
    * Opens the store at `path`, creating or migrating it.
    *
    * @param onDeath hears when the writer thread ends unasked; every later write is then refused
-   * @throws Error when another process uses it, it is not ours, or of a newer version
+   * @param limits how large it may be
+   * @throws Error when another process uses it, it is not ours, of a newer version, or damaged
    */
-  static async open(path: string, onDeath: (error: Error) => void = () => {}): Promise<SqliteJobStore> {
+  static async open(
+    path: string,
+    onDeath: (error: Error) => void = () => {},
+    limits: StoreLimits = NO_STORE_LIMITS,
+  ): Promise<SqliteJobStore> {
     using cleanup = new DisposableStack();
     const lock = cleanup.use(new StoreLock(path));
+    refuseLostStore(path);
     const listeners = new Set<(ids: readonly string[]) => void>();
     const publish = (ids: readonly string[]): void => {
       for (const listener of listeners) listener(ids);
     };
-    const writer = await WriterClient.start(path, publish, onDeath);
+    const writer = await WriterClient.start(path, limits, publish, onDeath);
     const store = new SqliteJobStore(lock, writer, new Reader(path), listeners);
     cleanup.move();
     return store;
@@ -120,8 +127,9 @@ export class SqliteJobStore implements JobStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writer.close();
+    // The reader first: only the last connection to close can empty the write-ahead log.
     this.#reader[Symbol.dispose]();
+    await this.#writer.close();
     this.#lock[Symbol.dispose]();
   }
 

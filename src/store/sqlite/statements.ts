@@ -10,7 +10,7 @@ const DUE_LOOKED_AT_MAX = 1_000;
 export function prepareStatements(db: DatabaseSync) {
   const prepare = (sql: string): StatementSync => db.prepare(sql);
   return {
-    addLane: prepare('INSERT INTO lanes (client, destination) VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    addLane: prepare('INSERT INTO lanes (client, destination) VALUES (?, ?)'),
     findLaneId: prepare('SELECT id FROM lanes WHERE client = ? AND destination = ?'),
     findLane: prepare('SELECT client, destination FROM lanes WHERE id = ?'),
     lanesDown: prepare('SELECT id, failures, paused_until FROM lanes WHERE failures > 0'),
@@ -82,12 +82,18 @@ export function prepareStatements(db: DatabaseSync) {
     deleteKeys: prepare(`
       DELETE FROM idempotency_keys WHERE (lane, key) IN (
         SELECT k.lane, k.key FROM idempotency_keys k LEFT JOIN jobs j ON j.id = k.job
-        WHERE k.expires_at <= ? AND (j.finished_at IS NOT NULL OR j.id IS NULL) LIMIT ?)`),
+        WHERE k.expires_at <= ? AND (j.finished_at IS NOT NULL OR j.id IS NULL) LIMIT ?)
+      RETURNING lane`),
     expired: prepare(`
-      SELECT seq FROM jobs WHERE finished_at < ? AND (key_expires_at IS NULL OR key_expires_at <= ?) LIMIT ?`),
+      SELECT seq, lane FROM jobs WHERE finished_at < ? AND (key_expires_at IS NULL OR key_expires_at <= ?) LIMIT ?`),
     deleteAttempts: prepare('DELETE FROM attempts WHERE job = ?'),
     deleteAnswer: prepare('DELETE FROM answers WHERE job = ?'),
     deleteJob: prepare('DELETE FROM jobs WHERE seq = ?'),
+    deleteUnusedLane: prepare(`
+      DELETE FROM lanes WHERE id = ?1
+        AND NOT EXISTS (SELECT 1 FROM jobs WHERE lane = ?1 AND finished_at IS NOT NULL)
+        AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE lane = ?1)
+      RETURNING client, destination`),
 
     putSecret: prepare('INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING'),
     findSecret: prepare('SELECT value FROM secrets WHERE name = ?'),

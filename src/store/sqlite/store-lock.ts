@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 /**
@@ -23,4 +24,22 @@ export class StoreLock implements Disposable {
   [Symbol.dispose](): void {
     if (this.#db.isOpen) this.#db.close();
   }
+}
+
+/**
+ * A write-ahead log without its database: somebody took the file away. SQLite would delete the log and begin anew.
+ *
+ * @throws Error that says what to do
+ */
+export function refuseLostStore(path: string): void {
+  const log = `${path}-wal`;
+  if (sizeOf(path) > 0 || sizeOf(log) === 0) return;
+  throw new Error(
+    `The store ${path} is gone, but its log ${log} is still there. Bring the store back from where it was moved to; ` +
+      'to begin with an empty one, move the log away too. Nothing was changed.',
+  );
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -2,14 +2,16 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ExportError } from '../../export/errors.ts';
 import type { BatchDone, Operation, ResultOf } from './operations.ts';
-import { pack, withPayloads } from './packing.ts';
-import type { FromWriter, ToWriter } from './writer-thread.ts';
+import { pack, payloadBytes, withPayloads } from './packing.ts';
+import type { StoreLimits } from './space.ts';
+import { damagedStoreError, isDamage, isFull } from './sqlite-errors.ts';
+import type { FromWriter, ToWriter, WriterData } from './writer-thread.ts';
 
 /** Operations that share a commit at most; the rest goes into the next one. */
 const BATCH_OPERATIONS_MAX = 1_024;
 const RETRY_AFTER_SECONDS = 5;
-/** SQLite's primary result code for a full disk or a reached page limit. */
-const SQLITE_FULL = 13;
+/** Payload bytes that share a commit at most, unless one operation has more: they all pass through the log. */
+const BATCH_BYTES_MAX = 8 * 1_024 ** 2;
 
 interface Waiting {
   readonly operation: Operation;
@@ -54,20 +56,19 @@ export class WriterClient {
    */
   static async start(
     path: string,
+    limits: StoreLimits,
     onChange: (ids: readonly string[]) => void,
     onDeath: (error: Error) => void,
   ): Promise<WriterClient> {
     // The compiled package has .js files; a checkout runs the .ts ones.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./writer-thread.${extension}`, import.meta.url), {
-      workerData: { path },
+      workerData: { path, limits } satisfies WriterData,
     });
     const [first] = (await once(worker, 'message')) as [FromWriter];
     if (first.kind === 'ready') return new WriterClient(worker, onChange, onDeath);
     await worker.terminate();
-    throw new Error(
-      first.kind === 'failed' ? first.message : `The writer thread began with "${first.kind}".`,
-    );
+    throw first.kind === 'failed' ? openError(path, first) : new Error('The writer thread began oddly.');
   }
 
   perform<O extends Operation>(operation: O): Promise<ResultOf<O>> {
@@ -103,7 +104,7 @@ export class WriterClient {
       if (this.#exit !== null) this.#post({ kind: 'close' }, []);
       return;
     }
-    this.#underWay = this.#waiting.splice(0, BATCH_OPERATIONS_MAX);
+    this.#underWay = this.#waiting.splice(0, batchLength(this.#waiting));
     const { packed, payloads } = pack(this.#underWay.map(({ operation }) => operation));
     this.#post({ kind: 'batch', packed, payloads }, [payloads]);
   }
@@ -152,10 +153,24 @@ export class WriterClient {
   }
 }
 
+/** How many operations, from the first, share the next commit. */
+function batchLength(waiting: readonly Waiting[]): number {
+  let bytes = 0;
+  const tooMuch = waiting.findIndex(({ operation }, index) => {
+    bytes += payloadBytes(operation);
+    return index > 0 && bytes > BATCH_BYTES_MAX;
+  });
+  return Math.min(tooMuch === -1 ? waiting.length : tooMuch, BATCH_OPERATIONS_MAX);
+}
+
+function openError(path: string, failed: Extract<FromWriter, { kind: 'failed' }>): Error {
+  if (isDamage(failed.sqliteCode)) return damagedStoreError(path, failed.message);
+  return new Error(failed.message);
+}
+
 function toExportError(failed: Extract<FromWriter, { kind: 'failed' }>): ExportError {
   const cause = new Error(failed.message);
-  // Extended result codes keep the primary one in their low byte.
-  if (failed.sqliteCode !== null && (failed.sqliteCode & 0xff) === SQLITE_FULL) {
+  if (isFull(failed.sqliteCode)) {
     return new ExportError('store_full', 'The disk or the store is full. Nothing was queued.', { cause });
   }
   return unavailable(cause);

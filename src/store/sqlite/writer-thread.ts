@@ -1,7 +1,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { BatchDone } from './operations.ts';
 import { type PackedOperation, unpack, withoutPayloads } from './packing.ts';
+import type { StoreLimits } from './space.ts';
+import { sqliteCode } from './sqlite-errors.ts';
 import { SqliteWriter } from './writer.ts';
+
+/** What the thread is started with. */
+export interface WriterData {
+  readonly path: string;
+  readonly limits: StoreLimits;
+}
 
 /** What the main thread sends: a batch for one transaction, or the request to close. */
 export type ToWriter =
@@ -20,16 +28,12 @@ if (port === null) throw new Error('writer-thread is to be started as a worker t
 const answer = (message: FromWriter): void => port.postMessage(message);
 
 function failure(error: unknown): FromWriter {
-  const sqliteCode = (error as { errcode?: unknown }).errcode;
-  return {
-    kind: 'failed',
-    message: error instanceof Error ? error.message : String(error),
-    sqliteCode: typeof sqliteCode === 'number' ? sqliteCode : null,
-  };
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'failed', message, sqliteCode: sqliteCode(error) };
 }
 
-function open(path: string): void {
-  const writer = new SqliteWriter(path);
+function open({ path, limits }: WriterData): void {
+  const writer = new SqliteWriter(path, limits);
   port?.on('message', (message: ToWriter) => {
     if (message.kind === 'close') {
       writer.close();
@@ -47,7 +51,7 @@ function open(path: string): void {
 }
 
 try {
-  open((workerData as { path: string }).path);
+  open(workerData as WriterData);
 } catch (error) {
   answer(failure(error));
   port.close();

@@ -73,7 +73,7 @@ class Bench {
   }
 
   get limits() {
-    return { pendingMax: PENDING_MAX, now: this.times };
+    return { pendingMax: PENDING_MAX, acceptsNew: true, now: this.times };
   }
 
   newJob(lane: Lane, isClaimed: boolean): NewJob {

@@ -7,6 +7,7 @@ import {
   isFinal,
   type JobState,
   type Lane,
+  laneKey,
 } from '../../export/job.ts';
 import type {
   Claim,
@@ -27,6 +28,8 @@ import { Lanes } from './lanes.ts';
 import type { BatchDone, Operation, Results } from './operations.ts';
 import { fromUuid, type Row, STATE, toJob, toProgress, toUuid } from './rows.ts';
 import { openForWriting } from './schema.ts';
+import { diskReserveOf, NO_STORE_LIMITS, Space, type StoreLimits } from './space.ts';
+import { isIoError, isOutOfRoom, sqliteCode } from './sqlite-errors.ts';
 import { prepareStatements, type Statements } from './statements.ts';
 
 const LEASE_MAX = 2 ** 48 - 1;
@@ -43,29 +46,60 @@ export class SqliteWriter {
   readonly #db: DatabaseSync;
   readonly #sql: Statements;
   readonly #lanes: Lanes;
+  readonly #space: Space;
+  /** Whether a write or a flush failed since the log was emptied last. */
+  #isLogDoubtful = false;
   #changed: string[] = [];
 
   /** Opens the store, creating or migrating it. */
-  constructor(path: string) {
+  constructor(path: string, limits: StoreLimits = NO_STORE_LIMITS) {
     this.#db = new DatabaseSync(path);
     try {
-      openForWriting(this.#db);
+      openInLittleRoom(this.#db, path, limits);
       this.#sql = prepareStatements(this.#db);
       this.#lanes = new Lanes(this.#sql);
       this.#countLanes();
+      this.#space = new Space(this.#db, path, limits);
     } catch (error) {
       this.#db.close();
       throw error;
     }
   }
 
-  /** @throws the error of SQLite; nothing of the batch happened, unless the flush itself failed */
+  /**
+   * @throws the error of SQLite; nothing of the batch happened, unless the flush itself failed or what SQLite had to
+   *   write is not known to be on the disk
+   */
   run(operations: readonly Operation[]): BatchDone {
-    this.#changed = [];
-    // IMMEDIATE takes the write lock now. A plain BEGIN would take it at the first write, and fail there if the store
-    // changed since its first read.
-    this.#db.exec('BEGIN IMMEDIATE');
+    if (this.#isLogDoubtful) this.#emptyLog();
     try {
+      return this.#transact(operations);
+    } catch (error) {
+      if (!isOutOfRoom(sqliteCode(error))) throw error;
+      return this.#runInLittleRoom(operations);
+    }
+  }
+
+  /** First with the log emptied into the file, which may have room for it; then without the reserve and new jobs. */
+  #runInLittleRoom(operations: readonly Operation[]): BatchDone {
+    try {
+      this.#emptyLog();
+      return this.#transact(operations);
+    } catch (error) {
+      if (!isOutOfRoom(sqliteCode(error))) throw error;
+    }
+    this.#space.giveUpReserve();
+    this.#emptyLog();
+    return this.#transact(operations);
+  }
+
+  #transact(operations: readonly Operation[]): BatchDone {
+    this.#changed = [];
+    this.#space.beginBatch();
+    try {
+      // IMMEDIATE takes the write lock now. A plain BEGIN would take it at the first write, and fail there if the store
+      // changed since its first read.
+      this.#db.exec('BEGIN IMMEDIATE');
       const results = operations.map((operation) => this.#perform(operation));
       this.#db.exec('COMMIT');
       this.#lanes.commit();
@@ -74,8 +108,29 @@ export class SqliteWriter {
       // SQLite has rolled back by itself after some errors, such as a full disk.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       this.#lanes.rollback();
+      this.#isLogDoubtful ||= isIoError(sqliteCode(error));
       throw error;
     }
+  }
+
+  /**
+   * Moves what was committed from the write-ahead log into the file, flushes that, and cuts the log to nothing.
+   *
+   * After an error in writing or flushing this comes before anything else is written: the log's end is in doubt then.
+   * The system may have dropped what it could not flush and call it clean from then on, so that a later flush says
+   * nothing of it, and a process that starts anew would read from memory what is not on the disk. This connection still
+   * knows where the last good commit ends. What is moved is written and flushed once more, and nothing of the rest is
+   * left for anybody to read.
+   */
+  #emptyLog(): void {
+    try {
+      const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as Row;
+      if (busy === 0) this.#isLogDoubtful = false;
+    } catch (error) {
+      // A log that cannot be emptied is as good as before, unless it was in doubt.
+      if (this.#isLogDoubtful) throw error;
+    }
+    if (this.#isLogDoubtful) throw new Error('Writing to the store failed, and its log is in use.');
   }
 
   close(): void {
@@ -116,15 +171,43 @@ export class SqliteWriter {
 
   /** All or none: what is checked for one job takes into account what the jobs before it will add. */
   #insert(jobs: readonly NewJob[], limits: InsertLimits): InsertResult {
-    const lanes = jobs.map((job) => this.#lanes.id(job.lane));
+    const lanes = this.#laneNumbers(jobs);
     const earlier = this.#findRepeats(jobs, lanes, limits.now.steady);
     const mismatch = earlier.indexOf('mismatch');
     if (mismatch !== -1) return { kind: 'refused', reason: 'idempotency_mismatch', index: mismatch };
+    const firstNew = limits.acceptsNew ? -1 : earlier.indexOf('new');
+    if (firstNew !== -1) return { kind: 'refused', reason: 'too_many_waiting', index: firstNew };
     const overflow = this.#firstOverLimit(lanes, earlier, limits.pendingMax);
     if (overflow !== -1) return { kind: 'refused', reason: 'too_many_pending', index: overflow };
+    if (!this.#takeSpace(jobs, earlier))
+      return { kind: 'refused', reason: 'store_full', index: earlier.indexOf('new') };
     const insertOne = (job: NewJob, index: number): Inserted =>
       this.#insertOrRepeat(job, lanes[index] as number, limits.now);
     return { kind: 'inserted', jobs: jobs.map(insertOne) };
+  }
+
+  #takeSpace(jobs: readonly NewJob[], earlier: readonly string[]): boolean {
+    let count = 0;
+    let bytes = 0;
+    for (const [index, job] of jobs.entries()) {
+      if (earlier[index] !== 'new') continue;
+      count += 1;
+      bytes += job.data.byteLength;
+    }
+    return count === 0 || this.#space.take(count, bytes);
+  }
+
+  /** The jobs' lanes. One that is not in the store has a negative number here: a refusal leaves no lane behind. */
+  #laneNumbers(jobs: readonly NewJob[]): number[] {
+    let provisional: Map<string, number> | null = null;
+    return jobs.map(({ lane }) => {
+      const known = this.#lanes.findId(lane);
+      if (known !== null) return known;
+      provisional ??= new Map();
+      const number = provisional.get(laneKey(lane)) ?? -1 - provisional.size;
+      provisional.set(laneKey(lane), number);
+      return number;
+    });
   }
 
   /** For each job: whether its idempotency key is new, known for the same export, or known for another. */
@@ -155,9 +238,10 @@ export class SqliteWriter {
     });
   }
 
-  #insertOrRepeat(job: NewJob, lane: number, now: Now): Inserted {
-    const known = job.idempotency === null ? null : this.#knownKey(lane, job.idempotency.key, now.steady);
-    if (known) return { job: known.job, isRepeat: true, claimed: null };
+  #insertOrRepeat(job: NewJob, laneNumber: number, now: Now): Inserted {
+    const lane = laneNumber < 0 ? this.#lanes.id(job.lane) : laneNumber;
+    const earlier = job.idempotency === null ? null : this.#knownKey(lane, job.idempotency.key, now.steady);
+    if (earlier) return { job: earlier.job, isRepeat: true, claimed: null };
     const progress = this.#firstProgress(job, lane, now);
     const id = fromUuid(job.id);
     const { lastInsertRowid: seq } = this.#sql.insertJob.run(
@@ -205,7 +289,8 @@ export class SqliteWriter {
   // -- sending --------------------------------------------------------------------------------------------------------
 
   #claim(lane: Lane, { count, now, leaseExpiresAt }: ClaimRequest): Claim {
-    const id = this.#lanes.id(lane);
+    const id = this.#lanes.findId(lane);
+    if (id === null) return { jobs: [], backlog: { lane, hasDue: false, nextDueAt: null, isPaused: false } };
     const seqs = this.#due(id, this.#lanes.claimable(id, count, now.steady), now.steady);
     const jobs = seqs.map((seq) => this.#claimJob(seq, lane, id, now, leaseExpiresAt));
     return { jobs, backlog: this.#lanes.backlog(id, lane, now.steady) };
@@ -338,13 +423,16 @@ export class SqliteWriter {
   }
 
   #deleteExpired(finishedBefore: number, now: number, limit: number): number {
-    this.#sql.deleteKeys.run(now, limit);
+    const keys = this.#sql.deleteKeys.all(now, limit) as Row[];
     const rows = this.#sql.expired.all(finishedBefore, now, limit) as Row[];
     for (const { seq } of rows) {
       this.#sql.deleteAttempts.run(seq as SQLOutputValue);
       this.#sql.deleteAnswer.run(seq as SQLOutputValue);
       this.#sql.deleteJob.run(seq as SQLOutputValue);
     }
+    // A lane is made with its first job; it goes with whatever refers to it last.
+    for (const lane of new Set([...keys, ...rows].map((row) => Number(row.lane))))
+      this.#lanes.deleteIfUnused(lane);
     return rows.length;
   }
 
@@ -366,6 +454,17 @@ export class SqliteWriter {
       for (const row of counts.all() as Row[]) this.#lanes.counts.add(Number(row.lane), state, Number(row.n));
     }
     this.#lanes.commit();
+  }
+}
+
+/** On a full disk a store may need a little room to be opened: it is there once the reserve is given up. */
+function openInLittleRoom(db: DatabaseSync, path: string, limits: StoreLimits): void {
+  try {
+    openForWriting(db);
+  } catch (error) {
+    if (!limits.reservesDisk || !isOutOfRoom(sqliteCode(error))) throw error;
+    diskReserveOf(path).giveUp();
+    openForWriting(db);
   }
 }
 

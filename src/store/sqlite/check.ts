@@ -1,0 +1,201 @@
+import { existsSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { isFinal, type JobState } from '../../export/job.ts';
+import { JOB_STATES } from '../../export/job-store.ts';
+import { type Row, STATE, toUuid } from './rows.ts';
+import { identify, SCHEMA_VERSION } from './schema.ts';
+import { isDamage, sqliteCode } from './sqlite-errors.ts';
+
+/** What was found in a store. It is sound when there are no problems. */
+export interface StoreReport {
+  readonly schemaVersion: number | null;
+  /** How many exports are in each state; null when that could not be read. */
+  readonly exports: Readonly<Record<JobState, number>> | null;
+  /** Of the file, and how many of these are in use. */
+  readonly bytes: number;
+  readonly bytesUsed: number;
+  readonly problems: readonly StoreProblem[];
+}
+
+export interface StoreProblem {
+  /** Stable, to branch on. */
+  readonly rule: string;
+  /** What is wrong, in words. */
+  readonly detail: string;
+}
+
+/** What SQLite says of a file is cut after this many lines. */
+const DAMAGES_MAX = 20;
+
+/**
+ * Looks at a store beside a service that may be using it, and changes nothing: whether the file is whole, and whether
+ * what is in it makes sense. All of it is one snapshot.
+ *
+ * @throws Error when there is no store at `path`, or one that is not ours or newer than we are
+ */
+export function checkStore(path: string): StoreReport {
+  using db = openForReading(path);
+  try {
+    const schemaVersion = identify(db);
+    db.exec('BEGIN');
+    return { ...sizes(db), schemaVersion, ...findings(db, schemaVersion) };
+  } catch (error) {
+    if (!isDamage(sqliteCode(error))) throw error;
+    const problems = [damage((error as Error).message)];
+    return { schemaVersion: null, exports: null, bytes: 0, bytesUsed: 0, problems };
+  }
+}
+
+/**
+ * A connection that changes nothing.
+ *
+ * @throws Error when there is no file at `path`
+ */
+export function openForReading(path: string): DatabaseSync {
+  if (!existsSync(path)) throw new Error(`There is no store at ${path}: name its --data-dir or --store.`);
+  return new DatabaseSync(path, { readOnly: true });
+}
+
+function findings(db: DatabaseSync, schemaVersion: number): Pick<StoreReport, 'exports' | 'problems'> {
+  if (schemaVersion < SCHEMA_VERSION) {
+    const detail = `The schema has version ${schemaVersion} and not ${SCHEMA_VERSION}: "store migrate", or a start, brings it there.`;
+    return { exports: null, problems: [...damages(db), { rule: 'old_schema', detail }] };
+  }
+  const problems = damages(db);
+  // What is in a broken file says nothing about what was in it.
+  if (problems.length > 0) return { exports: null, problems };
+  return { exports: countExports(db), problems: RULES.flatMap((rule) => brokenRule(db, rule)) };
+}
+
+function damages(db: DatabaseSync): StoreProblem[] {
+  const lines = db.prepare(`PRAGMA integrity_check(${DAMAGES_MAX})`).all() as Row[];
+  const texts = lines.map((line) => String(line.integrity_check)).filter((text) => text !== 'ok');
+  return texts.map(damage);
+}
+
+function damage(detail: string): StoreProblem {
+  return { rule: 'damaged_file', detail: `The file is damaged: ${detail}` };
+}
+
+function countExports(db: DatabaseSync): Record<JobState, number> {
+  const counts = Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as Record<JobState, number>;
+  for (const row of db.prepare('SELECT state, count(*) AS n FROM jobs GROUP BY state').all() as Row[]) {
+    const state = JOB_STATES[Number(row.state)];
+    if (state !== undefined) counts[state] = Number(row.n);
+  }
+  return counts;
+}
+
+function sizes(db: DatabaseSync): { bytes: number; bytesUsed: number } {
+  const { bytes, used } = db
+    .prepare(`
+      SELECT page_size * page_count AS bytes, page_size * (page_count - freelist_count) AS used
+      FROM pragma_page_size, pragma_page_count, pragma_freelist_count`)
+    .get() as Row;
+  return { bytes: Number(bytes), bytesUsed: Number(used) };
+}
+
+// -- our own rules ------------------------------------------------------------------------------------------------------
+
+interface Rule {
+  readonly rule: string;
+  /** What breaks it, in the plural. */
+  readonly breach: string;
+  /** The rows that break it; `id` is an export's. */
+  readonly rows: string;
+}
+
+const FINAL = JOB_STATES.filter(isFinal)
+  .map((state) => STATE[state])
+  .join(', ');
+
+const RULES: readonly Rule[] = [
+  {
+    rule: 'unknown_state',
+    breach: 'exports in a state that this release does not know',
+    rows: `SELECT id FROM jobs WHERE state NOT IN (${JOB_STATES.map((state) => STATE[state]).join(', ')})`,
+  },
+  {
+    rule: 'missing_payload',
+    breach: 'exports that have not ended and have no payload, so they cannot be sent',
+    rows: `SELECT id FROM jobs WHERE finished_at IS NULL AND seq NOT IN (SELECT job FROM payloads)`,
+  },
+  {
+    rule: 'wrong_payload',
+    breach: 'payloads of another length than was accepted',
+    rows: 'SELECT id FROM jobs JOIN payloads p ON p.job = seq WHERE length(p.data) <> data_bytes',
+  },
+  {
+    rule: 'left_payload',
+    breach: 'exports that have ended and still have a payload',
+    rows: 'SELECT id FROM payloads p JOIN jobs ON seq = p.job WHERE finished_at IS NOT NULL',
+  },
+  {
+    rule: 'stray_payload',
+    breach: 'payloads of no export',
+    rows: 'SELECT NULL AS id FROM payloads WHERE job NOT IN (SELECT seq FROM jobs)',
+  },
+  {
+    rule: 'wrong_end',
+    breach: 'exports whose state and time of ending contradict each other',
+    rows: `SELECT id FROM jobs WHERE (state IN (${FINAL})) <> (finished_at IS NOT NULL)`,
+  },
+  {
+    rule: 'missing_result',
+    breach: 'exports that have ended without a result',
+    rows: `
+      SELECT id FROM jobs WHERE finished_at IS NOT NULL AND result_code IS NULL
+        AND (result_status IS NULL OR seq NOT IN (SELECT job FROM answers))`,
+  },
+  {
+    rule: 'stray_answer',
+    breach: 'answers of no export',
+    rows: 'SELECT NULL AS id FROM answers WHERE job NOT IN (SELECT seq FROM jobs)',
+  },
+  {
+    rule: 'wrong_lease',
+    breach: 'exports that are being sent under no lease, or are not and have one',
+    rows: `
+      SELECT id FROM jobs WHERE (state = ${STATE.sending}) <> (lease IS NOT NULL)
+        OR (lease IS NULL) <> (lease_expires_at IS NULL)`,
+  },
+  {
+    rule: 'endless_wait',
+    breach: 'exports that wait for another attempt, and nothing says until when',
+    rows: `SELECT id FROM jobs WHERE state = ${STATE.waiting} AND next_attempt_at IS NULL`,
+  },
+  {
+    rule: 'wrong_attempts',
+    breach: 'exports whose attempts on record are not as many as were counted',
+    rows: 'SELECT id FROM jobs WHERE attempts <> (SELECT count(*) FROM attempts WHERE job = seq)',
+  },
+  {
+    rule: 'stray_attempt',
+    breach: 'attempts of no export',
+    rows: 'SELECT NULL AS id FROM attempts WHERE job NOT IN (SELECT seq FROM jobs)',
+  },
+  {
+    rule: 'missing_lane',
+    breach: 'exports whose client and destination are not there',
+    rows: 'SELECT id FROM jobs WHERE lane NOT IN (SELECT id FROM lanes)',
+  },
+  {
+    rule: 'unused_lane',
+    breach: 'clients and destinations that nothing refers to any more',
+    rows: `
+      SELECT NULL AS id FROM lanes
+      WHERE id NOT IN (SELECT lane FROM jobs) AND id NOT IN (SELECT lane FROM idempotency_keys)`,
+  },
+  {
+    rule: 'stray_key',
+    breach: 'idempotency keys of no client and destination',
+    rows: 'SELECT NULL AS id FROM idempotency_keys WHERE lane NOT IN (SELECT id FROM lanes)',
+  },
+];
+
+function brokenRule(db: DatabaseSync, { rule, breach, rows }: Rule): StoreProblem[] {
+  const { n, id } = db.prepare(`SELECT count(*) AS n, min(id) AS id FROM (${rows})`).get() as Row;
+  if (n === 0) return [];
+  const example = id === null ? '' : `, such as ${toUuid(id as Uint8Array)}`;
+  return [{ rule, detail: `There are ${breach}: ${n}${example}.` }];
+}

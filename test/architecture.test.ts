@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * What a part may import of ours, besides itself. The domain knows no technology, a part imports the domain and never
+ * another part, and one file puts them together: docs/ARCHITECTURE.md says why.
+ */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'src/export': [],
+  'src/macaroon': [],
+  client: [],
+  'src/auth': ['src/export', 'src/macaroon'],
+  'src/store': ['src/export'],
+  'src/delivery': ['src/export'],
+  'src/keys': ['src/export'],
+  'src/http': ['src/export', 'src/auth', 'client/wire.ts'],
+  'src/config': [],
+  'src/telemetry': ['src/config'],
+};
+
+/** Parts without I/O, and the little that they may use of Node and of packages. */
+const MAY_USE: Readonly<Record<string, readonly string[]>> = {
+  'src/export': ['node:assert/strict'],
+  'src/macaroon': ['node:crypto', 'node:buffer'],
+  client: [],
+};
+
+const IMPORT =
+  /^\s*(?:import|export)\b[^'"]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)|^import\s+'([^']+)'/gm;
+
+function partOf(file: string): string | undefined {
+  return Object.keys(MAY_IMPORT).find(
+    (part) => file === part || file.startsWith(`${part}/`) || file === `${part}.ts`,
+  );
+}
+
+function importsOf(file: string): string[] {
+  const source = readFileSync(join(ROOT, file), 'utf8');
+  return [...source.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3] ?? '');
+}
+
+function productionFiles(): string[] {
+  const files = globSync('{src,client}/**/*.ts', { cwd: ROOT });
+  return files.filter((file) => !/\.test\.ts$|\/support\/|node_modules/.test(file));
+}
+
+/** Why this import may not be; null when it may. */
+function objection(file: string, imported: string): string | null {
+  const part = partOf(file);
+  if (part === undefined) return null;
+  if (!imported.startsWith('.')) {
+    const allowed = MAY_USE[part];
+    return allowed === undefined || allowed.includes(imported) ? null : `${file} uses ${imported}`;
+  }
+  const target = relative(ROOT, join(ROOT, dirname(file), imported));
+  const isOwn = target.startsWith(`${part}/`) || target === `${part}.ts`;
+  const isAllowed = MAY_IMPORT[part]?.some(
+    (other) => target === other || target.startsWith(`${other}/`) || target === `${other}.ts`,
+  );
+  return isOwn || isAllowed ? null : `${file} imports ${target}`;
+}
+
+it('a part imports the domain and never another part, and the domain does no I/O', () => {
+  const files = productionFiles();
+  assert.ok(files.length > 80, 'the tree was found');
+  const objections = files.flatMap((file) => importsOf(file).map((imported) => objection(file, imported)));
+  assert.deepEqual(
+    objections.filter((one) => one !== null),
+    [],
+  );
+});
+
+it('would object to what breaks the rule', () => {
+  assert.ok(builtinModules.includes('fs'));
+  for (const [file, imported] of [
+    ['src/export/job.ts', 'node:fs'],
+    ['src/export/job.ts', 'undici'],
+    ['src/export/job.ts', '../app.ts'],
+    ['src/store/sqlite/writer.ts', '../../delivery/dispatcher.ts'],
+    ['src/store/sqlite/writer.ts', '../../config/parse.ts'],
+    ['src/http/server.ts', '../../client/export-client.ts'],
+    ['src/config/parse.ts', '../store/sqlite/writer.ts'],
+    ['client/index.ts', '../src/export/job.ts'],
+  ] as const) {
+    assert.notEqual(objection(file, imported), null, `${file} -> ${imported}`);
+  }
+  assert.equal(objection('src/store/sqlite/writer.ts', '../../export/job.ts'), null);
+});
