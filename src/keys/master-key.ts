@@ -1,5 +1,14 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 export const MASTER_KEY_BYTES = 32;
@@ -92,14 +101,26 @@ export function readOrMakeMasterKey(file: string): MasterKey {
   return readMasterKey(file);
 }
 
+/**
+ * Writes the key under another name and links it into place when it is whole and on the disk: a process that is killed
+ * in between leaves no half key behind that the next start could not open. Of two that start together, one's link wins.
+ */
 function makeKeyFile(file: string): void {
-  // Exclusive: of two processes that start together one makes the key, and the other fails instead of replacing it.
-  const descriptor = openSync(file, 'wx', 0o600);
+  const draft = `${file}.${process.pid}.new`;
+  rmSync(draft, { force: true });
+  const descriptor = openSync(draft, 'wx', 0o600);
   try {
     writeSync(descriptor, randomBytes(MASTER_KEY_BYTES));
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
+  }
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(draft, { force: true });
   }
   flushDirectory(dirname(file));
 }

@@ -23,6 +23,8 @@ export interface Figures {
   duplicates: number;
   /** Of these, those that follow an attempt whose answer is unknown. The others follow one that failed. */
   duplicatesAfterUnknown: number;
+  /** Exports whose arrivals the attempts on record do not explain. */
+  unexplained: number;
   /** Attempts on record as `answer_unknown`. */
   unknownAttempts: number;
   refused: number;
@@ -58,6 +60,7 @@ class Auditor {
       endedWithoutArrival: 0,
       duplicates: 0,
       duplicatesAfterUnknown: 0,
+      unexplained: 0,
       unknownAttempts: 0,
       refused: count('refused'),
       unknown: count('unknown'),
@@ -132,8 +135,10 @@ class Auditor {
       `${job.id}: ${job.attemptsSpent} attempts spent of ${job.attemptsMax}, ${unknown} of ${job.attempts} unknown`,
     );
     const causes = explain(arrivals, job.ledger);
-    if (causes === null) this.wrongs.push(`${job.id}: ${describe(arrivals, job.ledger)}`);
-    else this.#countDuplicates(causes);
+    if (causes === null) {
+      this.figures.unexplained += 1;
+      this.wrongs.push(`${job.id}: ${describe(arrivals, job.ledger)}`);
+    } else this.#countDuplicates(causes);
   }
 
   #countDuplicates(causes: readonly LedgerAttempt[]): void {

@@ -8,6 +8,8 @@ import { TemporaryDirectory } from '../support/temporary-store.ts';
 import { type KillOrder, LAST_WORDS, ORDER_VARIABLE, type Step } from './steps.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/export-service.js', import.meta.url));
+/** Compiled code of earlier lives: a start takes a third less. It changes nothing of what runs. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/fault', import.meta.url));
 const PRELOAD = new URL('./kill-at.ts', import.meta.url).href;
 
 /** How a life ended. */
@@ -60,7 +62,7 @@ export class Victim implements AsyncDisposable {
       [...preload, LAUNCHER, ...serve, ...TEST_FLAGS, ...this.#flags, ...flags],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, ...(order === null ? {} : { [ORDER_VARIABLE]: JSON.stringify(order) }) },
+        env: environment(order),
       },
     );
     let output = '';
@@ -99,4 +101,9 @@ export class Victim implements AsyncDisposable {
     await this.#life?.ended;
     this.#directory[Symbol.dispose]();
   }
+}
+
+function environment(order: KillOrder | null): NodeJS.ProcessEnv {
+  const base = { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE };
+  return order === null ? base : { ...base, [ORDER_VARIABLE]: JSON.stringify(order) };
 }

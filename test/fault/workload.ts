@@ -83,6 +83,13 @@ export class Workload {
     await Promise.all(tasks.map((task) => task.catch((error: unknown) => this.#wrong(String(error)))));
   }
 
+  /** Hands over one export, and waits for its end. */
+  async exportOne(lane: LanePlan): Promise<void> {
+    const submission = this.#parts.submissions.make(lane.name, true);
+    await this.#submit(lane, submission);
+    await this.#awaitResult(submission);
+  }
+
   clientOf(lane: string): ExportClient {
     return this.#clients.get(lane) as ExportClient;
   }
@@ -151,12 +158,14 @@ export class Workload {
     this.#parts.submissions.finish(submission, result);
   }
 
-  /** What is handed over without a key is handed over once: whether a lost answer was a yes, nobody knows. */
+  /** What is handed over without a key is handed over once: whether a lost answer was a yes, nobody can ask. */
   async #submitWithoutKeys(lane: LanePlan): Promise<void> {
     const { submissions, ration } = this.#parts;
     while (await ration.take(lane.name)) {
       const submission = submissions.make(lane.name, false);
-      const answer = await this.#post(this.#token(lane), this.#wireExport(lane, submission));
+      const answer = await this.#handOver(() =>
+        this.#post(this.#token(lane), this.#wireExport(lane, submission)),
+      );
       if (answer === null || answer.code === 'store_unavailable') submission.fate = 'unknown';
       else if (answer.status === 200) submissions.accept(submission, answer.id);
       else if (answer.status === 503) submission.fate = 'refused';
@@ -206,10 +215,21 @@ export class Workload {
   /** Asks until there is an answer that says what became of it. */
   async #insist(request: () => Promise<Answer | null>): Promise<Answer> {
     for (;;) {
-      const answer = await request();
+      const answer = await this.#handOver(request);
       if (answer !== null && answer.status !== 503) return answer;
       this.#parts.submissions.repeats += 1;
       await PATIENT.sleep(SLEEP_MS_MAX);
+    }
+  }
+
+  /** Asks until somebody listens: what met nobody was certainly not taken. */
+  async #handOver(request: () => Promise<Answer | null>): Promise<Answer | null> {
+    for (;;) {
+      try {
+        return await request();
+      } catch {
+        await PATIENT.sleep(SLEEP_MS_MAX);
+      }
     }
   }
 
@@ -249,7 +269,11 @@ export class Workload {
     return tokenFor({ destination: this.#parts.destination.urlOf(name), client });
   }
 
-  /** One request, without the SDK's repeats; null when the answer was lost. */
+  /**
+   * One request, without the SDK's repeats; null when the answer was lost.
+   *
+   * @throws the error of `fetch` when nobody listens
+   */
   async #post(token: string, body: object, headers: Record<string, string> = {}): Promise<Answer | null> {
     try {
       const response = await fetch(`${this.#parts.url}/export`, {
@@ -259,19 +283,20 @@ export class Workload {
       });
       const { id = '', code = '' } = (await response.json()) as { id?: string; code?: string };
       return { status: response.status, id, code };
-    } catch {
+    } catch (error) {
+      if (isNobodyThere(error)) throw error;
       return null;
     }
   }
 
-  /** Counts the requests that the SDK will make again. */
+  /** Counts the requests that the SDK makes again although the service may have taken them. */
   readonly #fetch: typeof fetch = async (...args) => {
     try {
       const response = await fetch(...args);
       if (response.status === 503) this.#parts.submissions.repeats += 1;
       return response;
     } catch (error) {
-      this.#parts.submissions.repeats += 1;
+      if (!isNobodyThere(error)) this.#parts.submissions.repeats += 1;
       throw error;
     }
   };
@@ -279,6 +304,10 @@ export class Workload {
   #wrong(what: string): void {
     this.#parts.submissions.wrongs.push(what);
   }
+}
+
+function isNobodyThere(error: unknown): boolean {
+  return ((error as Error).cause as { code?: unknown } | undefined)?.code === 'ECONNREFUSED';
 }
 
 interface Answer {

@@ -1,8 +1,9 @@
-import { audit, type Figures } from './audit.ts';
+import { audit } from './audit.ts';
 import { countUnfinished, readLedger } from './ledger.ts';
 import { Random } from './random.ts';
 import { Ration } from './ration.ts';
 import { RecordingDestination } from './recording-destination.ts';
+import type { Report } from './report.ts';
 import type { InnerStep, KillOrder, Step } from './steps.ts';
 import { Submissions } from './submissions.ts';
 import { type End, type Life, Victim } from './victim.ts';
@@ -30,7 +31,7 @@ const NTH_MAX: Readonly<Record<Exclude<InnerStep, 'first start' | 'key file'>, n
   'after commit': 60,
   'before send': 50,
   'before settle': 50,
-  deletion: 12,
+  deletion: 60,
   checkpoint: 8,
 };
 const BEFORE_ANSWER_NTH_MAX = 50;
@@ -43,13 +44,6 @@ export const WORLD_STEPS: readonly WorldStep[] = [
   'stop',
   'random',
 ];
-
-export interface Report {
-  readonly kills: ReadonlyMap<Step, number>;
-  readonly figures: Figures & { repeats: number; deliberateRepeats: number; polls: number };
-  /** What must not be. Empty when all is well. */
-  readonly wrongs: readonly string[];
-}
 
 /** One store, and the apps and the destination around it, through a list of deaths and on to a quiet end. */
 export async function runWorld(seed: string, steps: readonly WorldStep[]): Promise<Report> {
@@ -192,7 +186,7 @@ class World implements AsyncDisposable {
     const found = audit(evidence);
     return {
       kills: this.#kills,
-      figures: { ...found.figures, repeats, deliberateRepeats, polls },
+      counts: { ...found.figures, repeats, deliberateRepeats, polls },
       wrongs: [...this.#wrongs, ...wrongs, ...found.wrongs],
     };
   }

@@ -4,6 +4,8 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 export interface ProcessFigures {
   /** Memory in RAM. */
   readonly rssBytes: number;
+  /** The most that it ever was. */
+  readonly peakRssBytes: number;
   /** The part of it that is no file: heaps, buffers, stacks. */
   readonly anonBytes: number;
   /** Open file descriptors, and how many of them are sockets. */
@@ -28,6 +30,7 @@ export function processFigures(pid: number): ProcessFigures {
   const targets = handleTargets(pid);
   return {
     rssBytes: field('VmRSS') * 1_024,
+    peakRssBytes: field('VmHWM') * 1_024,
     anonBytes: field('RssAnon') * 1_024,
     handles: targets.length,
     sockets: targets.filter((target) => target.startsWith('socket:')).length,

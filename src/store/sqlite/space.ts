@@ -30,14 +30,14 @@ const PAGES_MAX = 4_294_967_294;
 
 interface Room {
   /** Below the ceiling. */
-  file: number;
+  readonly file: number;
   /** On the disk. */
-  disk: number;
+  readonly disk: number;
   /** By how much the file will grow when the log's content moves into it; negative while it has free pages. */
-  growth: number;
+  readonly growth: number;
 }
 
-const NO_ROOM: Readonly<Room> = { file: 0, disk: 0, growth: 0 };
+const NO_ROOM: Room = { file: 0, disk: 0, growth: 0 };
 
 /**
  * How much room a store has for new jobs. Everything else, settling above all, may use what new jobs leave alone: the
@@ -48,6 +48,7 @@ const NO_ROOM: Readonly<Room> = { file: 0, disk: 0, growth: 0 };
 export class Space {
   readonly #path: string;
   readonly #limits: StoreLimits;
+  readonly #isUnlimited: boolean;
   readonly #reserve: DiskReserve | null;
   readonly #pageBytes: number;
   readonly #pages: StatementSync;
@@ -56,6 +57,7 @@ export class Space {
   #room: Room | null = null;
 
   constructor(db: DatabaseSync, path: string, limits: StoreLimits) {
+    this.#isUnlimited = limits.bytesMax === Number.POSITIVE_INFINITY && !limits.reservesDisk;
     this.#path = path;
     this.#limits = limits;
     this.#reserve = limits.reservesDisk ? diskReserveOf(path) : null;
@@ -68,14 +70,14 @@ export class Space {
     this.#holdReserve();
   }
 
-  /** Room is measured anew when the batch asks for it first. */
-  beginBatch(): void {
-    this.#room = null;
+  /** Room is measured when the batch asks for it first. One that `acceptsNew` jobs not at all finds none. */
+  beginBatch(acceptsNew: boolean): void {
+    this.#room = acceptsNew ? null : NO_ROOM;
   }
 
   /** Takes room for new jobs with payloads of `dataBytes` in all; false when there is too little, and none is taken. */
   take(jobs: number, dataBytes: number): boolean {
-    if (this.#reserve === null && this.#limits.bytesMax === Number.POSITIVE_INFINITY) return true;
+    if (this.#isUnlimited && this.#room !== NO_ROOM) return true;
     this.#room ??= this.#measure();
     // A payload may leave most of its last page empty.
     const bytes =

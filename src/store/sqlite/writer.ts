@@ -90,12 +90,12 @@ export class SqliteWriter {
     }
     this.#space.giveUpReserve();
     this.#emptyLog();
-    return this.#transact(operations);
+    return this.#transact(operations, false);
   }
 
-  #transact(operations: readonly Operation[]): BatchDone {
+  #transact(operations: readonly Operation[], acceptsNew = true): BatchDone {
     this.#changed = [];
-    this.#space.beginBatch();
+    this.#space.beginBatch(acceptsNew);
     try {
       // IMMEDIATE takes the write lock now. A plain BEGIN would take it at the first write, and fail there if the store
       // changed since its first read.
