@@ -53,8 +53,8 @@ export interface JobStore extends AsyncDisposable {
   busyLanes(now: number): Promise<LaneBacklog[]>;
 
   /**
-   * Deletes at most `limit` jobs that finished before `finishedBefore`, and idempotency keys that have had their time.
-   * Resolves to the number of jobs deleted: `limit` means that there may be more.
+   * Deletes at most `limit` jobs that finished before `finishedBefore`, and as many idempotency keys that had their time.
+   * Resolves to the larger of the two numbers: `limit` means that there may be more.
    */
   deleteExpired(finishedBefore: number, now: number, limit: number): Promise<number>;
 

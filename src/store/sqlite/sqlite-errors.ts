@@ -2,6 +2,7 @@
 const FULL = 13;
 const IOERR = 10;
 const CORRUPT = 11;
+const CONSTRAINT = 19;
 const NOTADB = 26;
 const IOERR_WRITE = IOERR | (3 << 8);
 
@@ -27,6 +28,11 @@ export function isOutOfRoom(code: number | null): boolean {
 /** Reading, writing or flushing failed. */
 export function isIoError(code: number | null): boolean {
   return primary(code) === IOERR;
+}
+
+/** A broken rule of the schema, or an error of our own code (null): seen before the commit, and taken back with it. */
+export function isRolledBackForSure(code: number | null): boolean {
+  return code === null || primary(code) === CONSTRAINT;
 }
 
 /** What is in the file is not, or no longer, a database. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -37,6 +37,44 @@ async function open(): Promise<StoreUnderTest> {
 describeJobStore('SqliteJobStore', open);
 
 describe('SqliteJobStore: its file', () => {
+  it('one operation that breaks a rule of the store fails alone, and not all that share its commit', async () => {
+    using directory = temporaryDirectory();
+    await using store = await SqliteJobStore.open(directory.file('exports.db'));
+    const lane = { client: '', destination: 'https://a.example/' };
+    const insert = (id: string) =>
+      store.insert(
+        [
+          {
+            id,
+            lane,
+            data: Buffer.from('1'),
+            attemptsMax: 1,
+            acceptedAt: 0,
+            expiresAt: 1,
+            idempotency: null,
+            claimUntil: null,
+          },
+        ],
+        { pendingMax: 10, acceptsNew: true, now: { wall: 0, steady: 0 } },
+      );
+    const [one, other] = ['01a20c90-f17f-75f7-955c-98f8321f0c24', '01a20c90-f17f-75f7-955c-98f8321f0c25'];
+    const results = await Promise.allSettled([insert(one), insert(one), insert(other)]);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    );
+    assert.ok((await store.get([one, other])).every((job) => job?.state === 'queued'));
+  });
+
+  it('a clean stop leaves one file that has everything: nothing stays behind in the log', async () => {
+    using directory = temporaryDirectory();
+    const path = directory.file('exports.db');
+    const store = await SqliteJobStore.open(path);
+    await store.secrets.putIfAbsent('a', Buffer.from('1'));
+    await store[Symbol.asyncDispose]();
+    assert.equal(existsSync(`${path}-wal`), false);
+  });
+
   it('a second store on the same file does not open and says why', async () => {
     using directory = temporaryDirectory();
     const path = directory.file('exports.db');

@@ -68,9 +68,15 @@ export class SqliteJobStore implements JobStore {
       for (const listener of listeners) listener(ids);
     };
     const writer = await WriterClient.start(path, limits, publish, onDeath);
-    const store = new SqliteJobStore(lock, writer, new Reader(path), listeners);
-    cleanup.move();
-    return store;
+    try {
+      const store = new SqliteJobStore(lock, writer, new Reader(path), listeners);
+      cleanup.move();
+      return store;
+    } catch (error) {
+      // The thread would keep the process from ending.
+      await writer.close();
+      throw error;
+    }
   }
 
   insert(jobs: readonly NewJob[], limits: InsertLimits): Promise<InsertResult> {

@@ -4,7 +4,7 @@ import { ExportError } from '../../export/errors.ts';
 import type { BatchDone, Operation, ResultOf } from './operations.ts';
 import { pack, payloadBytes, withPayloads } from './packing.ts';
 import type { StoreLimits } from './space.ts';
-import { damagedStoreError, isDamage, isFull } from './sqlite-errors.ts';
+import { damagedStoreError, isDamage, isFull, isRolledBackForSure } from './sqlite-errors.ts';
 import type { FromWriter, ToWriter, WriterData } from './writer-thread.ts';
 
 /** Operations that share a commit at most; the rest goes into the next one. */
@@ -17,6 +17,8 @@ interface Waiting {
   readonly operation: Operation;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
+  /** It was in a batch that failed because of one of its operations: it gets a commit of its own. */
+  isAlone: boolean;
 }
 
 /**
@@ -76,7 +78,12 @@ export class WriterClient {
       return Promise.reject(unavailable(this.#death ?? new Error('The store is closed.')));
     }
     return new Promise<ResultOf<O>>((resolve, reject) => {
-      this.#waiting.push({ operation, resolve: resolve as (result: unknown) => void, reject });
+      this.#waiting.push({
+        operation,
+        resolve: resolve as (result: unknown) => void,
+        reject,
+        isAlone: false,
+      });
       this.#schedule();
     });
   }
@@ -111,7 +118,7 @@ export class WriterClient {
 
   #receive(message: FromWriter): void {
     if (message.kind === 'done') this.#resolve(message.done);
-    else if (message.kind === 'failed') this.#reject(toExportError(message));
+    else if (message.kind === 'failed') this.#fail(message);
     if (this.#waiting.length > 0 || this.#exit !== null) this.#schedule();
   }
 
@@ -128,8 +135,13 @@ export class WriterClient {
     if (done.changed.length > 0) this.#onChange(done.changed);
   }
 
-  #reject(error: Error): void {
-    for (const { reject } of this.#takeUnderWay()) reject(error);
+  /** Nothing of the batch happened. When that is not the disk's doing, each gets its own try: one's fault is not all's. */
+  #fail(failed: Extract<FromWriter, { kind: 'failed' }>): void {
+    const batch = this.#takeUnderWay();
+    if (batch.length > 1 && isRolledBackForSure(failed.sqliteCode)) {
+      for (const each of batch) each.isAlone = true;
+      this.#waiting.unshift(...batch);
+    } else for (const { reject } of batch) reject(toExportError(failed));
   }
 
   #takeUnderWay(): Waiting[] {
@@ -155,6 +167,7 @@ export class WriterClient {
 
 /** How many operations, from the first, share the next commit. */
 function batchLength(waiting: readonly Waiting[]): number {
+  if (waiting[0]?.isAlone) return 1;
   let bytes = 0;
   const tooMuch = waiting.findIndex(({ operation }, index) => {
     bytes += payloadBytes(operation);

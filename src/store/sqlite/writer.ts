@@ -433,7 +433,7 @@ export class SqliteWriter {
     // A lane is made with its first job; it goes with whatever refers to it last.
     for (const lane of new Set([...keys, ...rows].map((row) => Number(row.lane))))
       this.#lanes.deleteIfUnused(lane);
-    return rows.length;
+    return Math.max(keys.length, rows.length);
   }
 
   #putSecret(name: string, value: Uint8Array): Uint8Array {
