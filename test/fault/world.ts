@@ -31,7 +31,7 @@ const NTH_MAX: Readonly<Record<Exclude<InnerStep, 'first start' | 'key file'>, n
   'after commit': 60,
   'before send': 50,
   'before settle': 50,
-  deletion: 60,
+  deletion: 200,
   checkpoint: 8,
 };
 const BEFORE_ANSWER_NTH_MAX = 50;

@@ -99,6 +99,9 @@ async function startService(dataDir: string): Promise<RunningService> {
   const flags = ['serve', '--port', '0', '--data-dir', dataDir, ...TEST_FLAGS, ...FLAGS, ...keep];
   console.log(`service: ${[...FLAGS, ...keep].join(' ')}`);
   const child = spawn(process.execPath, [LAUNCHER, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
+  // Whoever stops the soak stops the service.
+  process.once('exit', () => child.kill('SIGKILL'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   const exited = once(child, 'exit').then(([code]) => {
     throw new Error(`The service ended with ${code}.`);
   });

@@ -131,7 +131,7 @@ export function openForWriting(db: DatabaseSync): number {
  */
 function touchTables(db: DatabaseSync): void {
   const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
-  for (const { name } of tables) db.prepare(`SELECT * FROM "${name}" LIMIT 1`).get();
+  for (const { name } of tables) db.prepare(`SELECT 1 FROM "${name}" NOT INDEXED LIMIT 1`).get();
 }
 
 /**
@@ -161,16 +161,31 @@ export function identify(db: DatabaseSync): number {
  */
 function configure(db: DatabaseSync): void {
   db.exec(`
+    PRAGMA busy_timeout = 1000;
     PRAGMA page_size = ${PAGE_BYTES};
-    PRAGMA journal_mode = WAL;
+  `);
+  requireLog(db);
+  db.exec(`
     PRAGMA synchronous = FULL;
     PRAGMA fullfsync = ON;
     PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -65536;
     PRAGMA wal_autocheckpoint = ${LOG_PAGES};
     PRAGMA journal_size_limit = ${LOG_BYTES};
-    PRAGMA busy_timeout = 1000;
   `);
+}
+
+/**
+ * SQLite says which mode it is in, and stays in another one without an error where it cannot have the wanted one: on a
+ * file system without shared memory, as over a network. Reading beside the writer would then wait, and fail.
+ */
+function requireLog(db: DatabaseSync): void {
+  const mode = db.prepare('PRAGMA journal_mode = WAL').get()?.journal_mode;
+  if (mode === 'wal') return;
+  throw new Error(
+    `The file system of the store allows no write-ahead log (SQLite stays in mode "${mode}"). ` +
+      'Put the store on a local disk.',
+  );
 }
 
 function migrate(db: DatabaseSync, version: number): void {

@@ -166,6 +166,21 @@ describe('the ceiling of a store', () => {
     assert.ok(bench.settle(two, 'x'.repeat(15 * MIB)));
   });
 
+  it('that a batch would go beyond costs its new jobs only: what else is in it happens', () => {
+    using bench = new Bench(SMALL);
+    bench.insert(bench.newJob(10));
+    const [job] = bench.claim(1) as [ClaimedJob];
+    const added = bench.newJob(3 * MIB);
+    const { results, changed } = bench.writer.run([
+      { kind: 'insert', jobs: [added], limits: LIMITS },
+      settleWith(job, 'x'.repeat(17 * MIB)),
+    ]);
+    assert.deepEqual(results[0], { kind: 'refused', reason: 'store_full', index: 0 });
+    assert.equal((results[1] as { settled: boolean }).settled, true);
+    assert.deepEqual(changed, [job.id]);
+    assert.deepEqual(checkStore(bench.path).problems, []);
+  });
+
   it('that is lowered below what the store holds keeps everything and takes nothing new', () => {
     using bench = new Bench();
     bench.insert(...Array.from({ length: 40 }, () => bench.newJob(MIB)));

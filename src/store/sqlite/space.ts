@@ -94,6 +94,13 @@ export class Space {
     this.#reserve?.giveUp();
   }
 
+  /**
+   * After the store was closed: its log is gone, and the room that it left is kept for the next process to start in.
+   */
+  close(): void {
+    this.#reserve?.hold();
+  }
+
   #measure(): Room {
     const pages = Number(this.#pages.get()?.page_count);
     const freePages = Number(this.#freePages.get()?.freelist_count);

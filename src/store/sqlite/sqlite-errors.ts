@@ -1,5 +1,6 @@
 /** Result codes of SQLite: https://www.sqlite.org/rescode.html. The extended ones keep the primary in their low byte. */
 const FULL = 13;
+const BUSY = 5;
 const IOERR = 10;
 const CORRUPT = 11;
 const CONSTRAINT = 19;
@@ -23,6 +24,11 @@ export function isFull(code: number | null): boolean {
  */
 export function isOutOfRoom(code: number | null): boolean {
   return isFull(code) || code === IOERR_WRITE;
+}
+
+/** Another connection holds the lock. */
+export function isBusy(code: number | null): boolean {
+  return primary(code) === BUSY;
 }
 
 /** Reading, writing or flushing failed. */

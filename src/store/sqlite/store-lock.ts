@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { isBusy, sqliteCode } from './sqlite-errors.ts';
 
 /**
  * Keeps a second process off a store. The lock is SQLite's own, on a small database beside the store: the system lets
@@ -12,11 +13,14 @@ export class StoreLock implements Disposable {
   constructor(storePath: string) {
     this.#db = new DatabaseSync(`${storePath}.lock`);
     try {
-      this.#db.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
-    } catch (error) {
+      // A journal on the disk would need room there, and be one more file.
+      this.#db.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    } catch (cause) {
       this.#db.close();
+      if (!isBusy(sqliteCode(cause)))
+        throw new Error(`The store ${storePath} cannot be locked: ${(cause as Error).message}.`, { cause });
       throw new Error(`Another process uses the store ${storePath}: only one service at a time can.`, {
-        cause: error,
+        cause,
       });
     }
   }

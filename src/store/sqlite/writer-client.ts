@@ -178,7 +178,9 @@ function batchLength(waiting: readonly Waiting[]): number {
 
 function openError(path: string, failed: Extract<FromWriter, { kind: 'failed' }>): Error {
   if (isDamage(failed.sqliteCode)) return damagedStoreError(path, failed.message);
-  return new Error(failed.message);
+  // What is not SQLite's is ours, and says all there is to say.
+  if (failed.sqliteCode === null) return new Error(failed.message);
+  return new Error(`The store ${path} cannot be opened: ${failed.message}. Is its disk full, or read-only?`);
 }
 
 function toExportError(failed: Extract<FromWriter, { kind: 'failed' }>): ExportError {

@@ -29,7 +29,7 @@ import type { BatchDone, Operation, Results } from './operations.ts';
 import { fromUuid, type Row, STATE, toJob, toProgress, toUuid } from './rows.ts';
 import { openForWriting } from './schema.ts';
 import { diskReserveOf, NO_STORE_LIMITS, Space, type StoreLimits } from './space.ts';
-import { isIoError, isOutOfRoom, sqliteCode } from './sqlite-errors.ts';
+import { isFull, isIoError, isOutOfRoom, sqliteCode } from './sqlite-errors.ts';
 import { prepareStatements, type Statements } from './statements.ts';
 
 const LEASE_MAX = 2 ** 48 - 1;
@@ -135,6 +135,7 @@ export class SqliteWriter {
 
   close(): void {
     this.#db.close();
+    this.#space.close();
   }
 
   #perform(operation: Operation): Results[Operation['kind']] {
@@ -457,12 +458,17 @@ export class SqliteWriter {
   }
 }
 
-/** On a full disk a store may need a little room to be opened: it is there once the reserve is given up. */
+/**
+ * On a full disk a store may need a little room to be opened, for its log and the log's index: it is there once the
+ * reserve is given up. SQLite tells of that as a failed write, a file that cannot be grown, and more: any I/O error may
+ * be it.
+ */
 function openInLittleRoom(db: DatabaseSync, path: string, limits: StoreLimits): void {
   try {
     openForWriting(db);
   } catch (error) {
-    if (!limits.reservesDisk || !isOutOfRoom(sqliteCode(error))) throw error;
+    const code = sqliteCode(error);
+    if (!limits.reservesDisk || !(isFull(code) || isIoError(code))) throw error;
     diskReserveOf(path).giveUp();
     openForWriting(db);
   }
