@@ -200,7 +200,9 @@ async function assertSound(service: ServiceProcess, store: string): Promise<void
 /** How large any file may become that the service writes; false where that cannot be said. */
 function limitFiles(service: ServiceProcess, bytes: string): boolean {
   // Only the soft limit: that can be raised again without being root.
-  return spawnSync('prlimit', ['--pid', String(pidOfService(service.dataDir)), `--fsize=${bytes}:`]).status === 0;
+  return (
+    spawnSync('prlimit', ['--pid', String(pidOfService(service.dataDir)), `--fsize=${bytes}:`]).status === 0
+  );
 }
 
 /** A file system of 64 MiB; null where none can be mounted, and the test is skipped. */
