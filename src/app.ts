@@ -15,7 +15,7 @@ import type { JobStore } from './export/job-store.ts';
 import { deleteOldResults, endOldExports } from './export/retention.ts';
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import type { Readiness } from './http/probes.ts';
-import { createHttpServer, type HttpServer } from './http/server.ts';
+import { createHttpServer, type HttpServer, SERVER_LIMITS } from './http/server.ts';
 import { configuredRootKey } from './keys/configured-root-key.ts';
 import { openMasterKey, openRootKey } from './keys/store-keys.ts';
 import { listenError, makeFolder, usingSetting } from './start-up.ts';
@@ -115,7 +115,10 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       longPollMaxMs: config.longPollMsMax,
       attemptsMax: config.attemptsMax,
     },
-    limits: { connectionsMax: config.connectionsMax },
+    limits: {
+      connectionsMax: config.connectionsMax,
+      closeGraceMs: Math.min(SERVER_LIMITS.closeGraceMs, config.drainMsMax),
+    },
     readiness: () => readiness(store),
     log: { unexpectedError: (error) => log.error({ err: error }, 'a request met an unexpected error') },
     clock,

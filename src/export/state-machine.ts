@@ -105,13 +105,13 @@ export function rescue(job: Progress): { progress: Progress; error: AttemptError
   return { progress: { ...move(job, 'rescue'), attempts: job.attempts + 1 }, error: ANSWER_UNKNOWN };
 }
 
-/** The job is too old to be tried again. It ends as its last attempt did. */
-export function expire(job: Progress, now: number): Progress {
+/** The job is not tried again: its age is over, or `why`. It ends as its last attempt did. */
+export function expire(job: Progress, now: number, why: JobResult = EXPIRED): Progress {
   return {
     ...move(job, 'expire'),
     nextAttemptAt: null,
     returnsWithLane: false,
-    result: job.result ?? EXPIRED,
+    result: job.result ?? why,
     finishedAt: now,
   };
 }
@@ -119,6 +119,12 @@ export function expire(job: Progress, now: number): Progress {
 const EXPIRED: JobResult = {
   kind: 'failure',
   failure: { code: 'expired', detail: 'It was not sent before its time was over (--age-max).' },
+};
+
+/** Its data is gone from a damaged store: it must not stand in the way of the others. */
+export const DATA_LOST: JobResult = {
+  kind: 'failure',
+  failure: { code: 'expired', detail: 'Its data is not in the store any more: the store was damaged.' },
 };
 
 function spent(job: Progress): Progress {

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { DESTINATION, HttpFixture, tokenWith } from '../../test/support/http/http-fixture.ts';
 import { Authorizer } from '../auth/authorizer.ts';
-import { CLOSE_GRACE_MS, createHttpServer } from './server.ts';
+import { createHttpServer, SERVER_LIMITS } from './server.ts';
 
 const FRESH = { uri: DESTINATION, data: '1' };
 const TOKEN = tokenWith();
@@ -205,7 +205,7 @@ describe('closing', () => {
     await fixture.send({ method: 'GET', path: '/status' });
     const closed = fixture.server.close();
     await fixture.untilWaiting(1);
-    fixture.clock.advance(CLOSE_GRACE_MS);
+    fixture.clock.advance(SERVER_LIMITS.closeGraceMs);
     await cut;
     await closed;
   });

@@ -39,6 +39,8 @@ export interface ServerLimits extends ConnectionLimits {
   readonly requestTimeoutMs: number;
   /** How often the two are looked at. */
   readonly timeoutsCheckedEveryMs: number;
+  /** How long `close` waits for requests in flight. */
+  readonly closeGraceMs: number;
 }
 
 /** The HTTP side of the service. */
@@ -47,7 +49,7 @@ export interface HttpServer extends AsyncDisposable {
   listen(host: string, port: number): Promise<{ address: string; port: number }>;
   /**
    * Accepts nothing more, lets what is in flight end and closes idle connections; what has not ended
-   * {@link CLOSE_GRACE_MS} later is cut off. Calling it twice, or before `listen`, is harmless.
+   * {@link ServerLimits.closeGraceMs} later is cut off. Calling it twice, or before `listen`, is harmless.
    */
   close(): Promise<void>;
 }
@@ -61,11 +63,10 @@ export const SERVER_LIMITS: ServerLimits = {
   headersTimeoutMs: 20_000,
   requestTimeoutMs: 120_000,
   timeoutsCheckedEveryMs: 5_000,
+  closeGraceMs: 10_000,
 };
 /** Longer than what clients and proxies keep a connection for, so that it is they who close it. */
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
-/** How long `close` waits for requests in flight. */
-export const CLOSE_GRACE_MS = 10_000;
 
 /** Builds the server. It accepts nothing before `listen`. */
 export async function createHttpServer(parts: HttpServerParts): Promise<HttpServer> {
@@ -77,7 +78,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   addProbes(app, parts.readiness);
   addExportRoutes(app, { ...parts, clock });
   await app.ready();
-  return new FastifyHttpServer(app, clock, new ConnectionLimit(app.server, limits));
+  return new FastifyHttpServer(app, clock, new ConnectionLimit(app.server, limits), limits.closeGraceMs);
 }
 
 function createFastify({ tls, settings }: HttpServerParts, limits: ServerLimits): FastifyInstance {
@@ -104,9 +105,11 @@ class FastifyHttpServer implements HttpServer {
   readonly #app: FastifyInstance;
   readonly #clock: Clock;
   readonly #connectionLimit: ConnectionLimit;
+  readonly #closeGraceMs: number;
   #closed: Promise<void> | undefined;
 
-  constructor(app: FastifyInstance, clock: Clock, connectionLimit: ConnectionLimit) {
+  constructor(app: FastifyInstance, clock: Clock, connectionLimit: ConnectionLimit, closeGraceMs: number) {
+    this.#closeGraceMs = closeGraceMs;
     this.#app = app;
     this.#clock = clock;
     this.#connectionLimit = connectionLimit;
@@ -131,7 +134,7 @@ class FastifyHttpServer implements HttpServer {
   async #close(): Promise<void> {
     const { server } = this.#app;
     this.#connectionLimit[Symbol.dispose]();
-    const cancelCut = this.#clock.schedule(CLOSE_GRACE_MS, () => server.closeAllConnections());
+    const cancelCut = this.#clock.schedule(this.#closeGraceMs, () => server.closeAllConnections());
     await this.#app.close();
     cancelCut();
   }

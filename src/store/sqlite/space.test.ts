@@ -1,79 +1,21 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import { TemporaryDirectory } from '../../../test/support/temporary-store.ts';
-import type { Lane } from '../../export/job.ts';
-import type { ClaimedJob, InsertResult, NewJob, Settlement } from '../../export/job-store.ts';
+import { LANE, LIMITS, NOW, settleWith, WriterBench } from '../../../test/support/writer-bench.ts';
+import type { ClaimedJob } from '../../export/job-store.ts';
 import { checkStore } from './check.ts';
 import { DiskReserve } from './disk-reserve.ts';
-import type { Operation, ResultOf } from './operations.ts';
 import { LOG_BYTES } from './schema.ts';
-import { NO_STORE_LIMITS, RESERVE_BYTES, type StoreLimits } from './space.ts';
-import { SqliteWriter } from './writer.ts';
+import { RESERVE_BYTES, type StoreLimits } from './space.ts';
 
 const MIB = 1_024 ** 2;
-const LANE: Lane = { client: 'app', destination: 'https://a.example/in' };
-const NOW = 1_000_000;
-const AT = { wall: NOW, steady: NOW };
-const LIMITS = { pendingMax: 100_000, acceptsNew: true, now: AT };
 /** Of which new jobs have 4 MiB. */
 const SMALL: StoreLimits = { bytesMax: RESERVE_BYTES + 4 * MIB, reservesDisk: false };
 /** SQLite's code for a full disk, and for a reached ceiling. */
 const FULL = { errcode: 13 };
 
-/** A writer on a file of its own. */
-class Bench implements Disposable {
-  readonly directory = new TemporaryDirectory();
-  readonly path = this.directory.file('exports.db');
-  writer: SqliteWriter;
-  #count = 0;
-
-  constructor(limits: StoreLimits = NO_STORE_LIMITS) {
-    this.writer = new SqliteWriter(this.path, limits);
-  }
-
-  reopen(limits: StoreLimits): void {
-    this.writer.close();
-    this.writer = new SqliteWriter(this.path, limits);
-  }
-
-  run<O extends Operation>(operation: O): ResultOf<O> {
-    return this.writer.run([operation]).results[0] as ResultOf<O>;
-  }
-
-  newJob(bytes: number, { lane = LANE, key = '' } = {}): NewJob {
-    this.#count += 1;
-    const idempotency = { key, digest: Buffer.from(key), expiresAt: NOW + 10 };
-    return {
-      id: `00000000-0000-7000-8000-${String(this.#count).padStart(12, '0')}`,
-      lane,
-      data: Buffer.alloc(bytes, 'x'),
-      attemptsMax: 9,
-      acceptedAt: NOW,
-      expiresAt: NOW + 1_000_000,
-      idempotency: key === '' ? null : idempotency,
-      claimUntil: null,
-    };
-  }
-
-  insert(...jobs: NewJob[]): InsertResult {
-    return this.run({ kind: 'insert', jobs, limits: LIMITS });
-  }
-
-  claim(count: number, lane = LANE): readonly ClaimedJob[] {
-    return this.run({ kind: 'claim', lane, request: { count, now: AT, leaseExpiresAt: NOW + 1_000 } }).jobs;
-  }
-
-  settle(job: ClaimedJob, answer = ''): boolean {
-    return this.run(settleWith(job, answer)).settled;
-  }
-
-  deleteFinished(): number {
-    const times = { finishedBefore: NOW + 100, now: NOW + 100 };
-    return this.run({ kind: 'deleteExpired', ...times, limit: 1_000 });
-  }
-
+class Bench extends WriterBench {
   /** Inserts until the store is full; the number of jobs that it took. */
   fill(bytes: number): number {
     for (let count = 0; ; count += 1) {
@@ -83,32 +25,6 @@ class Bench implements Disposable {
       return count;
     }
   }
-
-  /** What one statement says of the store, beside the writer. */
-  number(sql: string): number {
-    using db = new DatabaseSync(this.path, { readOnly: true });
-    return Number(Object.values(db.prepare(sql).get() ?? {})[0]);
-  }
-
-  [Symbol.dispose](): void {
-    this.writer.close();
-    this.directory[Symbol.dispose]();
-  }
-}
-
-function settleWith(job: ClaimedJob, body: string): Extract<Operation, { kind: 'settle' }> {
-  const attempt = { number: 1, startedAt: NOW, endedAt: NOW, address: null, status: 200, error: null };
-  const settlement: Settlement = {
-    id: job.id,
-    lane: job.lane,
-    lease: job.lease,
-    kind: 'finished',
-    state: 'delivered',
-    result: { kind: 'answer', answer: { status: 200, body, truncated: false } },
-    laneReport: { kind: 'up', failuresBefore: 0 },
-    attempt,
-  };
-  return { kind: 'settle', settlement, next: { count: 0, now: AT, leaseExpiresAt: NOW } };
 }
 
 describe('the ceiling of a store', () => {

@@ -49,7 +49,7 @@ export function prepareStatements(db: DatabaseSync) {
       `SELECT min(next_attempt_at) AS at FROM jobs WHERE lane = ? AND state = ${STATE.waiting}`,
     ),
     findClaimable: prepare(`
-      SELECT j.*, p.data FROM jobs j JOIN payloads p ON p.job = j.seq WHERE j.seq = ?`),
+      SELECT j.*, p.data FROM jobs j LEFT JOIN payloads p ON p.job = j.seq WHERE j.seq = ?`),
     findById: prepare('SELECT * FROM jobs WHERE id = ?'),
 
     saveProgress: prepare(`

@@ -23,7 +23,15 @@ import type {
   Now,
   Settlement,
 } from '../../export/job-store.ts';
-import { accept, claim, expire, type Progress, rescue, settle } from '../../export/state-machine.ts';
+import {
+  accept,
+  claim,
+  DATA_LOST,
+  expire,
+  type Progress,
+  rescue,
+  settle,
+} from '../../export/state-machine.ts';
 import { Lanes } from './lanes.ts';
 import type { BatchDone, Operation, Results } from './operations.ts';
 import { fromUuid, type Row, STATE, toJob, toProgress, toUuid } from './rows.ts';
@@ -293,7 +301,7 @@ export class SqliteWriter {
     const id = this.#lanes.findId(lane);
     if (id === null) return { jobs: [], backlog: { lane, hasDue: false, nextDueAt: null, isPaused: false } };
     const seqs = this.#due(id, this.#lanes.claimable(id, count, now.steady), now.steady);
-    const jobs = seqs.map((seq) => this.#claimJob(seq, lane, id, now, leaseExpiresAt));
+    const jobs = seqs.flatMap((seq) => this.#claimJob(seq, lane, id, now, leaseExpiresAt) ?? []);
     return { jobs, backlog: this.#lanes.backlog(id, lane, now.steady) };
   }
 
@@ -305,11 +313,15 @@ export class SqliteWriter {
     return rows.map((row) => Number((row as Row).seq));
   }
 
-  #claimJob(seq: number, lane: Lane, laneId: number, now: Now, leaseExpiresAt: number): ClaimedJob {
-    const row = this.#sql.findClaimable.get(seq) as Row | undefined;
-    if (row === undefined) throw new Error(`Job ${seq} is to be sent, but its payload is not in the store.`);
-    const lease = newLease();
+  /** Null for a job whose data a damaged store has lost: it ends, and those behind it go on. */
+  #claimJob(seq: number, lane: Lane, laneId: number, now: Now, leaseExpiresAt: number): ClaimedJob | null {
+    const row = this.#sql.findClaimable.get(seq) as Row;
     const before = toProgress(row);
+    if (row.data === null) {
+      this.#save(row, before, expire(before, now.wall, DATA_LOST));
+      return null;
+    }
+    const lease = newLease();
     const progress = claim(before, { lease, leaseExpiresAt, claimedAt: now.wall });
     this.#save(row, before, progress);
     return {

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, it } from 'node:test';
+import { WriterBench } from '../../../test/support/writer-bench.ts';
+import { checkStore } from './check.ts';
+
+describe('SqliteWriter', () => {
+  it('a job whose data a damaged store has lost ends, and those behind it leave', () => {
+    using bench = new WriterBench();
+    const [lost, next] = [bench.newJob(10), bench.newJob(10)];
+    bench.insert(lost, next);
+    change(bench.path, 'DELETE FROM payloads WHERE job = 1');
+    assert.deepEqual(bench.claim(1), []);
+    assert.deepEqual(
+      bench.claim(1).map(({ id }) => id),
+      [next.id],
+    );
+    assert.equal(bench.number("SELECT count(*) FROM jobs WHERE result_code = 'expired'"), 1);
+    assert.deepEqual(checkStore(bench.path).problems, []);
+  });
+
+  it('a payload goes with the end of its job, and every trace of the job once its time is over', () => {
+    using bench = new WriterBench();
+    bench.insert(bench.newJob(10, { key: 'k' }), bench.newJob(10));
+    const rows = (...tables: string[]): number[] =>
+      tables.map((table) => bench.number(`SELECT count(*) FROM ${table}`));
+    for (const job of bench.claim(2)) bench.settle(job, 'thanks');
+    assert.deepEqual(
+      rows('payloads', 'jobs', 'answers', 'attempts', 'idempotency_keys', 'lanes'),
+      [0, 2, 2, 2, 1, 1],
+    );
+    bench.deleteFinished();
+    assert.deepEqual(rows('jobs', 'answers', 'attempts', 'idempotency_keys', 'lanes'), [0, 0, 0, 0, 0]);
+  });
+});
+
+function change(path: string, sql: string): void {
+  using db = new DatabaseSync(path);
+  db.exec(sql);
+}

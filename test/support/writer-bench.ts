@@ -1,0 +1,91 @@
+import { DatabaseSync } from 'node:sqlite';
+import type { Lane } from '../../src/export/job.ts';
+import type { ClaimedJob, InsertResult, NewJob, Settlement } from '../../src/export/job-store.ts';
+import type { Operation, ResultOf } from '../../src/store/sqlite/operations.ts';
+import { NO_STORE_LIMITS, type StoreLimits } from '../../src/store/sqlite/space.ts';
+import { SqliteWriter } from '../../src/store/sqlite/writer.ts';
+import { TemporaryDirectory } from './temporary-store.ts';
+
+export const LANE: Lane = { client: 'app', destination: 'https://a.example/in' };
+export const NOW = 1_000_000;
+const AT = { wall: NOW, steady: NOW };
+export const LIMITS = { pendingMax: 100_000, acceptsNew: true, now: AT };
+
+/** A writer on a file of its own. */
+export class WriterBench implements Disposable {
+  readonly directory = new TemporaryDirectory();
+  readonly path = this.directory.file('exports.db');
+  writer: SqliteWriter;
+  #count = 0;
+
+  constructor(limits: StoreLimits = NO_STORE_LIMITS) {
+    this.writer = new SqliteWriter(this.path, limits);
+  }
+
+  reopen(limits: StoreLimits): void {
+    this.writer.close();
+    this.writer = new SqliteWriter(this.path, limits);
+  }
+
+  run<O extends Operation>(operation: O): ResultOf<O> {
+    return this.writer.run([operation]).results[0] as ResultOf<O>;
+  }
+
+  newJob(bytes: number, { lane = LANE, key = '' } = {}): NewJob {
+    this.#count += 1;
+    const idempotency = { key, digest: Buffer.from(key), expiresAt: NOW + 10 };
+    return {
+      id: `00000000-0000-7000-8000-${String(this.#count).padStart(12, '0')}`,
+      lane,
+      data: Buffer.alloc(bytes, 'x'),
+      attemptsMax: 9,
+      acceptedAt: NOW,
+      expiresAt: NOW + 1_000_000,
+      idempotency: key === '' ? null : idempotency,
+      claimUntil: null,
+    };
+  }
+
+  insert(...jobs: NewJob[]): InsertResult {
+    return this.run({ kind: 'insert', jobs, limits: LIMITS });
+  }
+
+  claim(count: number, lane = LANE): readonly ClaimedJob[] {
+    return this.run({ kind: 'claim', lane, request: { count, now: AT, leaseExpiresAt: NOW + 1_000 } }).jobs;
+  }
+
+  settle(job: ClaimedJob, answer = ''): boolean {
+    return this.run(settleWith(job, answer)).settled;
+  }
+
+  deleteFinished(): number {
+    const times = { finishedBefore: NOW + 100, now: NOW + 100 };
+    return this.run({ kind: 'deleteExpired', ...times, limit: 1_000 });
+  }
+
+  /** What one statement says of the store, beside the writer. */
+  number(sql: string): number {
+    using db = new DatabaseSync(this.path, { readOnly: true });
+    return Number(Object.values(db.prepare(sql).get() ?? {})[0]);
+  }
+
+  [Symbol.dispose](): void {
+    this.writer.close();
+    this.directory[Symbol.dispose]();
+  }
+}
+
+export function settleWith(job: ClaimedJob, body: string): Extract<Operation, { kind: 'settle' }> {
+  const attempt = { number: 1, startedAt: NOW, endedAt: NOW, address: null, status: 200, error: null };
+  const settlement: Settlement = {
+    id: job.id,
+    lane: job.lane,
+    lease: job.lease,
+    kind: 'finished',
+    state: 'delivered',
+    result: { kind: 'answer', answer: { status: 200, body, truncated: false } },
+    laneReport: { kind: 'up', failuresBefore: 0 },
+    attempt,
+  };
+  return { kind: 'settle', settlement, next: { count: 0, now: AT, leaseExpiresAt: NOW } };
+}
