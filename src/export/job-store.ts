@@ -75,6 +75,11 @@ export interface SecretStore {
   get(name: string): Promise<Uint8Array | null>;
   /** Stores `value` unless the name is taken; resolves to what is stored then, so that of two the first wins. */
   putIfAbsent(name: string, value: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Stores `value` in place of `expected`, null meaning that there is none yet; resolves to false, with nothing changed,
+   * when something else is stored. So who reads, changes and writes overwrites nobody else's change.
+   */
+  replace(name: string, expected: Uint8Array | null, value: Uint8Array): Promise<boolean>;
 }
 
 export interface NewJob {

@@ -711,6 +711,33 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     });
 
     promises(
+      'a secret is replaced by who knows what is stored, and by nobody else',
+      async (store, context) => {
+        const { secrets } = store;
+        assert.equal(await secrets.replace('a', bytes('1'), bytes('2')), false);
+        assert.equal(await secrets.get('a'), null);
+        assert.equal(await secrets.replace('a', null, bytes('1')), true);
+        assert.equal(await secrets.replace('a', null, bytes('2')), false);
+        assert.equal(await secrets.replace('a', bytes('2'), bytes('3')), false);
+        assert.equal(await secrets.replace('b', null, bytes('other')), true);
+        assert.equal(await secrets.replace('a', bytes('1'), bytes('2')), true);
+        const { secrets: reopened } = await context.reopen();
+        assert.deepEqual(Buffer.from((await reopened.get('a')) ?? []), Buffer.from('2'));
+        assert.deepEqual(Buffer.from((await reopened.get('b')) ?? []), Buffer.from('other'));
+      },
+    );
+
+    promises('of two who replace the same secret at once, one does', async ({ secrets }) => {
+      await secrets.putIfAbsent('a', bytes('1'));
+      const done = await Promise.all(
+        ['2', '3'].map((value) => secrets.replace('a', bytes('1'), bytes(value))),
+      );
+      assert.deepEqual(done.toSorted(), [false, true]);
+      const kept = done[0] ? '2' : '3';
+      assert.deepEqual(Buffer.from((await secrets.get('a')) ?? []), Buffer.from(kept));
+    });
+
+    promises(
       'a closed store refuses with store_unavailable, and closing twice is harmless',
       async (store) => {
         await store[Symbol.asyncDispose]();

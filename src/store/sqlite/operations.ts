@@ -31,6 +31,12 @@ export type Operation =
       readonly limit: number;
     }
   | { readonly kind: 'putSecret'; readonly name: string; readonly value: Uint8Array }
+  | {
+      readonly kind: 'replaceSecret';
+      readonly name: string;
+      readonly expected: Uint8Array | null;
+      readonly value: Uint8Array;
+    }
   | { readonly kind: 'ping' };
 
 /** What each kind of operation results in. */
@@ -45,6 +51,7 @@ export interface Results {
   busyLanes: LaneBacklog[];
   deleteExpired: number;
   putSecret: Uint8Array;
+  replaceSecret: boolean;
   ping: undefined;
 }
 

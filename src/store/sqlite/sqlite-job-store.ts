@@ -45,6 +45,7 @@ export class SqliteJobStore implements JobStore {
     this.secrets = {
       get: (name) => this.#read((from) => from.secret(name)),
       putIfAbsent: (name, value) => writer.perform({ kind: 'putSecret', name, value }),
+      replace: (name, expected, value) => writer.perform({ kind: 'replaceSecret', name, expected, value }),
     };
   }
 

@@ -96,6 +96,7 @@ export function prepareStatements(db: DatabaseSync) {
       RETURNING client, destination`),
 
     putSecret: prepare('INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    replaceSecret: prepare('UPDATE secrets SET value = ? WHERE name = ? AND value = ?'),
     findSecret: prepare('SELECT value FROM secrets WHERE name = ?'),
   };
 }

@@ -171,6 +171,8 @@ export class SqliteWriter {
         return this.#deleteExpired(operation.finishedBefore, operation.now, operation.limit);
       case 'putSecret':
         return this.#putSecret(operation.name, operation.value);
+      case 'replaceSecret':
+        return this.#replaceSecret(operation.name, operation.expected, operation.value);
       case 'ping':
         return undefined;
     }
@@ -452,6 +454,14 @@ export class SqliteWriter {
   #putSecret(name: string, value: Uint8Array): Uint8Array {
     this.#sql.putSecret.run(name, value);
     return (this.#sql.findSecret.get(name) as Row).value as Uint8Array;
+  }
+
+  #replaceSecret(name: string, expected: Uint8Array | null, value: Uint8Array): boolean {
+    const { changes } =
+      expected === null
+        ? this.#sql.putSecret.run(name, value)
+        : this.#sql.replaceSecret.run(value, name, expected);
+    return Number(changes) === 1;
   }
 
   #backlog(id: number, now: number): LaneBacklog {

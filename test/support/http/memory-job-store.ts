@@ -6,8 +6,8 @@ import type {
   InsertResult,
   JobStore,
   NewJob,
-  SecretStore,
 } from '../../../src/export/job-store.ts';
+import { MemorySecrets } from '../memory-secrets.ts';
 
 interface KnownKey {
   readonly id: string;
@@ -84,9 +84,7 @@ export class MemoryJobStore implements JobStore {
   busyLanes = (): Promise<never[]> => unused('busyLanes');
   deleteExpired = (): Promise<number> => unused('deleteExpired');
 
-  get secrets(): SecretStore {
-    return unused('secrets');
-  }
+  readonly secrets = new MemorySecrets();
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
