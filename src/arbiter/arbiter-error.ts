@@ -3,6 +3,13 @@ import { ZEST_CODES } from './zest.ts';
 /** The arbiter gave no secret. The message says why, and what to do about it; asking again may help. */
 export class ArbiterError extends Error {
   override readonly name = 'ArbiterError';
+  /** Whether there was a connection to it at all. */
+  readonly wasReached: boolean;
+
+  constructor(message: string, { wasReached = true } = {}) {
+    super(message);
+    this.wasReached = wasReached;
+  }
 }
 
 /** Whom was asked, and as whom. */
@@ -20,6 +27,7 @@ export function unanswered({ endpoint }: Asked, progress: Progress, timeoutMs: n
     case 'nothing':
       return new ArbiterError(
         `There was no connection to the arbiter at ${endpoint} ${within}. Is it running, and is the address right (--arbiter)?`,
+        { wasReached: false },
       );
     case 'connected':
       return new ArbiterError(

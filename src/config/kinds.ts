@@ -140,10 +140,30 @@ export const serviceName: Kind<string> = kind({
   show: (value) => value,
 });
 
+/** Where ZeroMQ connects to. Other transports of it lead to no arbiter. */
+export const zestEndpoint: Kind<string> = kind({
+  placeholder: 'ENDPOINT',
+  expected: 'tcp://HOST:PORT, such as tcp://arbiter:4444',
+  read: (text) => (isTcpEndpoint(text) ? text : null),
+  show: (value) => value,
+});
+
+function isTcpEndpoint(text: string): boolean {
+  const [, host = '', digits = ''] = /^tcp:\/\/(.+):(\d{1,5})$/.exec(text) ?? [];
+  const [, address] = /^\[(.+)\]$/.exec(host) ?? [];
+  const isHost = address === undefined ? isHostName(host) : isIP(address) === 6;
+  return isHost && Number(digits) >= 1 && Number(digits) <= 65_535;
+}
+
+/** An IPv4 address is one too. */
+function isHostName(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(text);
+}
+
 export const listenAddress: Kind<string> = kind({
   placeholder: 'HOST',
   expected: 'an IP address or a host name, without brackets or port',
-  read: (text) => (isIP(text) !== 0 || /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(text) ? text : null),
+  read: (text) => (isIP(text) !== 0 || isHostName(text) ? text : null),
   show: (value) => value,
 });
 

@@ -12,6 +12,7 @@ import {
   serviceName,
   sizeBytes,
   storeLocation,
+  zestEndpoint,
 } from './kinds.ts';
 
 /** The headings of `--help` and of docs/settings.md, in their order. */
@@ -94,7 +95,7 @@ export const SETTINGS = {
     flags: ['--name'],
     env: 'DATABOX_LOCAL_NAME',
     default: 'export-service',
-    meaning: "What a token's target caveat must say",
+    meaning: "What a token's target caveat must say, and the name that the arbiter knows the service by",
   }),
   secret: optional(secretText, {
     group: 'Tokens',
@@ -103,13 +104,28 @@ export const SETTINGS = {
     isSecret: true,
     meaning:
       'Root key that tokens are checked with; anyone on this machine can read it in the process list, so prefer ' +
-      '--secret-file. Without either, the service makes a root key once and keeps it in its store',
+      '--secret-file. With either, no arbiter is asked',
   }),
   secretFile: optional(path('FILE'), {
     group: 'Tokens',
     flags: ['--secret-file'],
     env: 'EXPORT_SECRET_FILE',
     meaning: 'File that holds the root key',
+  }),
+  arbiter: optional(zestEndpoint, {
+    group: 'Tokens',
+    flags: ['--arbiter'],
+    env: 'DATABOX_ARBITER_ENDPOINT',
+    meaning:
+      "The box's arbiter, which gives the root key: it is asked at every start, and when a lost connection to it is " +
+      'back. Without it, and without --secret, the service makes a root key once and keeps it in its store',
+  }),
+  secretsDir: setting(path('DIR'), {
+    group: 'Tokens',
+    flags: ['--secrets-dir'],
+    env: 'EXPORT_SECRETS_DIR',
+    default: '/run/secrets',
+    meaning: 'Folder with what the box gives the service: ARBITER_TOKEN and ZMQ_PUBLIC_KEY for --arbiter',
   }),
   requireDestination: setting(boolean, {
     group: 'Tokens',
