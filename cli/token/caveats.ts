@@ -1,4 +1,5 @@
 import { parseCaveatText } from '../../src/auth/caveats.ts';
+import { isOwnerPath } from '../../src/auth/clear.ts';
 import { parseRfc3339 } from '../../src/auth/rfc3339.ts';
 import type { CommandIo } from '../../src/command.ts';
 import { parseDurationMs } from '../../src/config/quantities.ts';
@@ -9,11 +10,6 @@ const HOUR_MS = 3_600_000;
 /** An owner token opens everything that left the box, so it does not stay good by oversight. */
 const OWNER_LIFE_DEFAULT_MS = 12 * HOUR_MS;
 const LIFE_MS_MAX = 36_500 * 24 * HOUR_MS;
-
-/** Paths that only the owner's tokens open (interface, section 5). */
-export function isOwnerPath(path: string): boolean {
-  return path.startsWith('/owner/');
-}
 
 /**
  * The caveats of a new token: path, method, target, destination, time, then the extra ones.

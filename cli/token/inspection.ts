@@ -1,9 +1,8 @@
 import { type Caveat, parseCaveat } from '../../src/auth/caveats.ts';
-import { clearPoll, clearRequest } from '../../src/auth/clear.ts';
+import { clearOwner, clearPoll, clearRequest, isOwnerPath } from '../../src/auth/clear.ts';
 import type { Config } from '../../src/config.ts';
 import { type Macaroon, verify } from '../../src/macaroon/macaroon.ts';
 import { textOf } from '../../src/macaroon/text.ts';
-import { isOwnerPath } from './caveats.ts';
 import type { TokenParts } from './parts.ts';
 
 /** What can be said of a token without using it. */
@@ -57,9 +56,10 @@ async function findRootKey(config: Config, parts: TokenParts): Promise<Uint8Arra
 function whyNothingClears(caveats: readonly Caveat[], config: Config, now: number): string | null {
   const path = narrowest(caveats, 'path') ?? '/export';
   const method = narrowest(caveats, 'method') ?? 'POST';
-  const denial =
-    clearRequest(caveats, { target: config.name, method, path, now }) ??
-    clearPoll(caveats, config.requireDestination && !isOwnerPath(path));
+  const access = { target: config.name, method, path, now };
+  const denial = isOwnerPath(path)
+    ? clearOwner(caveats, access)
+    : (clearRequest(caveats, access) ?? clearPoll(caveats, config.requireDestination));
   return denial?.detail ?? null;
 }
 

@@ -7,6 +7,7 @@ import { type Caveat, parseCaveat } from './caveats.ts';
 import {
   type Access,
   clearDestination,
+  clearOwner,
   clearPoll,
   clearRequest,
   type Denial,
@@ -18,8 +19,6 @@ export interface VerifiedToken {
   /** The macaroon's identifier. A real arbiter leaves it empty, so all apps of a box may share it. */
   readonly client: string;
   readonly caveats: readonly Caveat[];
-  /** Which key of the ring, as it was at that moment, signed it: that one is in use. */
-  readonly keyIndex: number;
 }
 
 export interface AuthorizerOptions {
@@ -28,6 +27,8 @@ export interface AuthorizerOptions {
    * it stays: by that a remembered token knows whether its key is still good.
    */
   readonly keys: () => readonly Uint8Array[];
+  /** Hears at every token that verified by which key it did: that one is in use. */
+  readonly onKeyUsed?: (key: Uint8Array) => void;
   /** What a `target` caveat must say: our own name. */
   readonly target: string;
   /** Whether a token must have a `destination` caveat. */
@@ -50,6 +51,7 @@ interface CachedToken {
 /** Decides whether a request's token lets it in: first verify, then clear. Every refusal is an `ExportError`. */
 export class Authorizer {
   readonly #keys: () => readonly Uint8Array[];
+  readonly #onKeyUsed: (key: Uint8Array) => void;
   readonly #target: string;
   readonly #requireDestination: boolean;
   readonly #cacheMax: number;
@@ -62,6 +64,7 @@ export class Authorizer {
 
   constructor(options: AuthorizerOptions) {
     this.#keys = options.keys;
+    this.#onKeyUsed = options.onKeyUsed ?? (() => {});
     this.#target = options.target;
     this.#requireDestination = options.requireDestination;
     this.#cacheMax = options.cacheMax ?? CACHED_TOKENS_MAX;
@@ -77,7 +80,8 @@ export class Authorizer {
     if (tokenText === undefined || tokenText === '') throw missingToken();
     const token = this.#recall(tokenText, keys) ?? verifyToken(tokenText, keys);
     this.#remember(tokenText, token);
-    return { client: token.client, caveats: token.caveats, keyIndex: keys.indexOf(token.key) };
+    this.#onKeyUsed(token.key);
+    return { client: token.client, caveats: token.caveats };
   }
 
   /** First stage, before the body is read. Throws `caveat_refused` or `caveat_missing`. */
@@ -96,6 +100,11 @@ export class Authorizer {
    */
   clearPoll(token: VerifiedToken): void {
     throwIfDenied(clearPoll(token.caveats, this.#requireDestination));
+  }
+
+  /** The only stage for a request of the owner. Throws `caveat_refused` or `caveat_missing`. */
+  clearOwner(token: VerifiedToken, access: Omit<Access, 'target'>): void {
+    throwIfDenied(clearOwner(token.caveats, { ...access, target: this.#target }));
   }
 
   #recall(tokenText: string, keys: readonly Uint8Array[]): CachedToken | undefined {

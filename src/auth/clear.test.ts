@@ -5,6 +5,7 @@ import { parseCaveatText } from './caveats.ts';
 import {
   type Access,
   clearDestination,
+  clearOwner,
   clearPoll,
   clearRequest,
   permitsDestination,
@@ -202,4 +203,48 @@ test('one more caveat never lets in what a caveat refused, and keeps out nothing
       if (before === undefined && after !== undefined) assert.ok(after.detail.includes(more));
     }),
   );
+});
+
+const ownerAccess: Access = { ...access, path: '/owner/root-key/refresh' };
+const ownerTarget = 'target = export-service';
+const owner = (texts: readonly string[], changed: Partial<Access> = {}) =>
+  clearOwner(parsed(texts), { ...ownerAccess, ...changed });
+
+test("an owner's token clears the owner's paths: with method = * all methods, else its own", () => {
+  const all = [ownerTarget, 'method = *', 'path = /owner/*'];
+  for (const method of ['GET', 'POST', 'DELETE']) assert.equal(owner(all, { method }), undefined);
+  const one = [ownerTarget, 'method = POST', 'path = /owner/root-key/refresh'];
+  assert.equal(owner(one), undefined);
+  assert.equal(owner(one, { method: 'GET' })?.code, 'caveat_refused');
+  assert.equal(owner(one, { path: '/owner/exports' })?.code, 'caveat_refused');
+  assert.equal(owner([...all, 'path = /owner/root-key/*', 'time < 2030-01-01T00:00:00Z']), undefined);
+});
+
+test("no app's token clears the owner's paths, whatever it leaves out or adds", () => {
+  const refusals: [string[], string][] = [
+    [[ownerTarget, 'method = *', 'path = *'], 'caveat_refused'],
+    [[ownerTarget, 'method = *', 'path = /*'], 'caveat_refused'],
+    [[ownerTarget, 'method = *', 'path = /owner*'], 'caveat_refused'],
+    [[ownerTarget, 'method = *', 'path = *', 'path = /owner/*'], 'caveat_refused'],
+    [[ownerTarget, 'method = *', 'path = /owner/*', 'destination = https://a.example/in'], 'caveat_refused'],
+    [[ownerTarget, 'method = *', 'path = /owner/*', 'destination = '], 'caveat_refused'],
+    [[ownerTarget, 'method = POST', 'path = /lp/export', 'path = /owner/*'], 'caveat_refused'],
+    [[ownerTarget, 'method = *'], 'caveat_missing'],
+    [[ownerTarget, 'path = /owner/*'], 'caveat_missing'],
+    [['method = *', 'path = /owner/*'], 'caveat_missing'],
+    [['target = another', 'method = *', 'path = /owner/*'], 'caveat_refused'],
+    [[ownerTarget, 'method = *', 'path = /owner/*', 'time < 2026-11-24T12:00:00Z'], 'caveat_refused'],
+    [[ownerTarget, 'method = *', 'path = /owner/*', 'app = mine'], 'caveat_refused'],
+  ];
+  for (const [texts, code] of refusals) {
+    for (const some of [texts, texts.toReversed()]) assert.equal(owner(some)?.code, code, texts.join(', '));
+  }
+  assert.match(
+    owner([ownerTarget, 'method = *', 'path = *'])?.detail ?? '',
+    /"path = \*", so it is an app's.*token mint/,
+  );
+});
+
+test("an owner's token exports nothing", () => {
+  assert.equal(request([ownerTarget, 'method = *', 'path = /owner/*'])?.code, 'caveat_refused');
 });

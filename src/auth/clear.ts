@@ -63,6 +63,23 @@ export function clearPoll(caveats: readonly Caveat[], requireDestination: boolea
   return destinationMissing(caveats, requireDestination);
 }
 
+/** Paths that no app's token opens. */
+const OWNER_PATHS = '/owner/';
+
+/** Whether a `path` caveat with this value is the owner's. */
+export function isOwnerPath(path: string): boolean {
+  return path.startsWith(OWNER_PATHS);
+}
+
+/**
+ * For a request of the owner, in one stage: it has neither a destination nor data. Every path caveat must begin with
+ * `/owner/`, since whoever has a token for `path = *` can add one that does; and no caveat may be a destination, which
+ * is what an app's token has.
+ */
+export function clearOwner(caveats: readonly Caveat[], access: Access): Denial | undefined {
+  return clearRequest(caveats, access) ?? firstDenial(caveats, judgeForOwner);
+}
+
 /** Whether every `destination` caveat names this very URL. That there is one at all is not asked here. */
 export function permitsDestination(caveats: readonly Caveat[], url: string): boolean {
   return caveats.every((caveat) => caveat.kind !== 'destination' || namesDestination(caveat.value, url));
@@ -110,6 +127,15 @@ function judgeForDestination(caveat: Caveat, access: DestinationAccess): Denial 
     default:
       return undefined; // First stage.
   }
+}
+
+function judgeForOwner(caveat: Caveat): Denial | undefined {
+  const isApps = caveat.kind === 'destination' || (caveat.kind === 'path' && !isOwnerPath(caveat.value));
+  if (!isApps) return undefined;
+  return refused(
+    `The token says ${shown(caveat.text)}, so it is an app's. The owner's paths take a token whose path caveats begin ` +
+      `with ${OWNER_PATHS} and that has no destination caveat: token mint --path '/owner/*' --method '*' makes one.`,
+  );
 }
 
 /** `*` clears every method: for whoever may read and change alike, such as the box's own page. */
