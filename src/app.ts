@@ -16,8 +16,8 @@ import { deleteOldResults, endOldExports } from './export/retention.ts';
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer, SERVER_LIMITS } from './http/server.ts';
-import { configuredRootKey } from './keys/configured-root-key.ts';
-import { openMasterKey, openRootKey } from './keys/store-keys.ts';
+import { openMasterKey } from './keys/store-keys.ts';
+import { findRootKeySource, type RootKeys } from './root-keys.ts';
 import { listenError, makeFolder, usingSetting } from './start-up.ts';
 import { SqliteJobStore } from './store/sqlite/sqlite-job-store.ts';
 import { type Log, originOf } from './telemetry/log.ts';
@@ -54,7 +54,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const failure = Promise.withResolvers<Error>();
 
   // Whatever a setting can get wrong comes before the store is made or touched.
-  const givenRootKey = usingSetting('--secret-file', () => configuredRootKey(config));
+  const openRootKeys = await findRootKeySource(config, clock);
   const guard = egressGuardOf(config);
   const retryPolicy = { retryBaseMs: config.retryBaseMs };
   const deliverer =
@@ -63,13 +63,14 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
   const masterKey = await openMasterKey(store.secrets, config.keyFile);
-  const rootKey = givenRootKey ?? (await openRootKey(store.secrets, masterKey));
+  const random = overrides.random ?? Math.random;
+  const rootKeys = cleanup.use(await openRootKeys({ secrets: store.secrets, masterKey, clock, random, log }));
 
   const dispatcher = new Dispatcher({
     store,
     deliverer,
     clock,
-    random: overrides.random ?? Math.random,
+    random,
     retryPolicy,
     limits: {
       laneConcurrency: config.laneConcurrency,
@@ -105,8 +106,10 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const server = await createHttpServer({
     service,
+    owner: { refreshRootKey: rootKeys.refresh },
     authorizer: new Authorizer({
-      keys: () => [rootKey],
+      keys: rootKeys.keys,
+      onKeyUsed: rootKeys.used,
       target: config.name,
       requireDestination: config.requireDestination,
     }),
@@ -119,7 +122,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       connectionsMax: config.connectionsMax,
       closeGraceMs: Math.min(SERVER_LIMITS.closeGraceMs, config.drainMsMax),
     },
-    readiness: () => readiness(store),
+    readiness: () => readiness(store, rootKeys),
     log: { unexpectedError: (error) => log.error({ err: error }, 'a request met an unexpected error') },
     clock,
   });
@@ -137,6 +140,8 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const { port } = await server.listen(config.host, config.port).catch((error: unknown) => {
     throw listenError(error, config.host, config.port);
   });
+  // Not before: a service that cannot listen must not change the key of the one that does.
+  rootKeys.start();
   await dispatcher.start();
   for (const each of chores) each.start();
 
@@ -186,13 +191,14 @@ function httpDelivererOf(config: Config, guard: EgressGuard, clock: Clock): Http
   });
 }
 
-async function readiness(store: JobStore): Promise<Readiness> {
+async function readiness(store: JobStore, rootKeys: RootKeys): Promise<Readiness> {
   try {
     await store.ping();
-    return { isReady: true };
   } catch {
     return { isReady: false, code: 'store_unavailable', detail: 'The store cannot be written.' };
   }
+  if (rootKeys.keys().length > 0) return { isReady: true };
+  return { isReady: false, code: 'no_root_key', detail: rootKeys.whyNone() };
 }
 
 function dispatchLog(log: Log, onBreak: (error: Error) => void): DispatchObserver {

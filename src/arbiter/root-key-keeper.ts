@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from '../export/clock.ts';
+import { ExportError } from '../export/errors.ts';
 import { retryDelayMs } from '../export/retry-policy.ts';
 import { ArbiterError } from './arbiter-error.ts';
 
@@ -66,7 +67,7 @@ export class RootKeyKeeper implements AsyncDisposable {
   /**
    * Asks now. An ask that is under way is not asked again.
    *
-   * @throws ArbiterError, or the reason why we end
+   * @throws ArbiterError, ExportError `shutting_down`
    */
   refresh(): Promise<Uint8Array> {
     this.#underWay ??= this.#ask().finally(() => {
@@ -77,7 +78,7 @@ export class RootKeyKeeper implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cancel();
-    this.#ending.abort(new Error('The service is stopping.'));
+    this.#ending.abort(new ExportError('shutting_down', 'The service is stopping. Try again in a moment.'));
     this.#watch?.[Symbol.dispose]();
     await this.#underWay?.catch(() => {});
   }

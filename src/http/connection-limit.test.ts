@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { certificate, TEST_CA } from '../../test/support/destinations/certificates.ts';
-import { HttpFixture, ROOT_KEY } from '../../test/support/http/http-fixture.ts';
+import { HttpFixture, NO_OWNER, ROOT_KEY } from '../../test/support/http/http-fixture.ts';
 import { Authorizer } from '../auth/authorizer.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { createHttpServer, type ServerLimits } from './server.ts';
@@ -216,6 +216,7 @@ async function serverWith(fixture: HttpFixture, limits: Partial<ServerLimits>) {
   });
   const server = await createHttpServer({
     service: fixture.service,
+    owner: NO_OWNER,
     authorizer,
     settings: { bodyBytesMax: 1_000, longPollMaxMs: 1_000, attemptsMax: 9 },
     readiness: async () => ({ isReady: true }),

@@ -1,9 +1,9 @@
-import { isUtf8 } from 'node:buffer';
 import { parseDestination } from '../export/destination.ts';
 import { ExportError } from '../export/errors.ts';
 import type { ExportRequest, Poll } from '../export/export-service.ts';
 import { memberTexts } from './data-text.ts';
 import { judgeEach } from './element-error.ts';
+import { bodyText, isObject, type Members, parseBody } from './json-body.ts';
 
 /** Most elements of a batch. */
 export const BATCH_ELEMENTS_MAX = 1_000;
@@ -22,8 +22,6 @@ interface Source {
   readonly idempotencyHeader: string | undefined;
   readonly attemptsMax: number;
 }
-
-type Members = Readonly<Record<string, unknown>>;
 
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i;
@@ -63,29 +61,6 @@ function readElements(elements: readonly unknown[], source: Source): ExportCall 
   return { kind: 'new', isBatch, requests };
 }
 
-/** The body as text; `invalid_json` when it has none, since JSON is UTF-8. */
-function bodyText(body: Uint8Array | undefined): string {
-  if (body === undefined || body.length === 0) {
-    throw new ExportError('invalid_json', 'The body is empty. Send a JSON object or an array of them.');
-  }
-  if (!isUtf8(body)) {
-    throw new ExportError('invalid_json', 'The body is not UTF-8. Send JSON in UTF-8, not compressed.');
-  }
-  return Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8');
-}
-
-function parseBody(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The parser's own message quotes the body, and a payload must not come back in an error.
-    throw new ExportError(
-      'invalid_json',
-      'The body is not valid JSON. Send a JSON object or an array of them.',
-    );
-  }
-}
-
 function checkBatch(elements: readonly unknown[], source: Source): void {
   if (source.idempotencyHeader !== undefined) {
     throw invalid(
@@ -104,10 +79,6 @@ function kindChecked(element: unknown, isPollCall: boolean): Members {
     throw invalid('A batch holds new exports or polls, not both: its elements differ in "id".');
   }
   return element;
-}
-
-function isObject(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Whether an `id` is given; the original's empty one and the nil UUID are none. */

@@ -1,10 +1,10 @@
-import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { VerifiedToken } from '../auth/authorizer.ts';
 import { presentedToken } from '../auth/credentials.ts';
 import type { Clock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
 import type { ExportService } from '../export/export-service.ts';
+import { awaitBody, JSON_CONTENT_TYPE } from './awaited-body.ts';
 import { type ExportCall, readExportCall } from './export-call.ts';
 import { ExportEndpoint, type Patience } from './export-endpoint.ts';
 import type { HttpSettings } from './http-settings.ts';
@@ -28,7 +28,6 @@ export interface ExportRoutesParts {
   readonly settings: HttpSettings;
 }
 
-const JSON_CONTENT_TYPE = 'application/json';
 const PATHS = ['/export', '/lp/export'] as const;
 type ExportPath = (typeof PATHS)[number];
 
@@ -36,12 +35,6 @@ type ExportPath = (typeof PATHS)[number];
 export function addExportRoutes(app: FastifyInstance, parts: ExportRoutesParts): void {
   const endpoint = new ExportEndpoint(parts);
   app.decorateRequest('token', null);
-  app.removeAllContentTypeParsers();
-  // `readExportCall` does the rest: Fastify's own parser reads numbers, and knows nothing of our errors.
-  app.addContentTypeParser(JSON_CONTENT_TYPE, { parseAs: 'buffer' }, (_request, body, done) =>
-    done(null, body),
-  );
-  acceptExpectations(app);
   for (const path of PATHS) {
     app.post(
       path,
@@ -73,32 +66,8 @@ function judgeBeforeBody(
   } catch (error) {
     return error as Error;
   }
-  // The type is not looked at, as in the original; Fastify would answer 415 to one that it cannot read.
-  raw.headers['content-type'] = JSON_CONTENT_TYPE;
-  if (waitsToContinue(raw) && !isTooLarge(raw.headers['content-length'], settings.bodyBytesMax)) {
-    reply.raw.writeContinue();
-  }
+  awaitBody(raw, reply, settings.bodyBytesMax);
   return undefined;
-}
-
-/** Whether the client sends its body only after `100 Continue`. */
-function waitsToContinue({ headers, httpVersion }: IncomingMessage): boolean {
-  const { expect } = headers;
-  return expect !== undefined && httpVersion === '1.1' && expect.toLowerCase() === '100-continue';
-}
-
-/** Whether a body that says how long it is says that it is too long. It is refused where it would be read. */
-function isTooLarge(contentLength: string | undefined, bodyBytesMax: number): boolean {
-  return contentLength !== undefined && Number(contentLength) > bodyBytesMax;
-}
-
-/**
- * Node would ask for every body that comes with `Expect: 100-continue` before the token is judged, and would refuse
- * other expectations, which may be ignored (RFC 9110, section 10.1.1).
- */
-function acceptExpectations({ server }: FastifyInstance): void {
-  server.on('checkContinue', (request, response) => server.emit('request', request, response));
-  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
 }
 
 async function answerCall(

@@ -4,10 +4,12 @@ import type { SecureContextOptions } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { type Clock, systemClock } from '../export/clock.ts';
 import type { ExportService } from '../export/export-service.ts';
+import { readBodiesAsBytes } from './awaited-body.ts';
 import { answerUnreadable } from './client-error.ts';
 import { ConnectionLimit, type ConnectionLimits } from './connection-limit.ts';
 import { addExportRoutes } from './export-routes.ts';
 import type { HttpSettings } from './http-settings.ts';
+import { addOwnerRoutes, type OwnerService } from './owner-routes.ts';
 import { addProbes, type Readiness } from './probes.ts';
 import { notFound } from './problem.ts';
 import { answerErrors, type HttpLog, refuseUnknownRoutes } from './refusals.ts';
@@ -15,11 +17,13 @@ import { sendProblem } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
 
 export type { HttpSettings } from './http-settings.ts';
+export type { OwnerService } from './owner-routes.ts';
 export type { Readiness } from './probes.ts';
 export type { HttpLog } from './refusals.ts';
 
 export interface HttpServerParts {
   readonly service: ExportService;
+  readonly owner: OwnerService;
   readonly authorizer: RequestAuthorizer;
   readonly settings: HttpSettings;
   readonly readiness: () => Promise<Readiness>;
@@ -75,8 +79,10 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   const app = createFastify(parts, limits);
   refuseUnknownRoutes(app);
   answerErrors(app, parts.log, parts.settings.bodyBytesMax);
+  readBodiesAsBytes(app);
   addProbes(app, parts.readiness);
   addExportRoutes(app, { ...parts, clock });
+  addOwnerRoutes(app, { ...parts, clock });
   await app.ready();
   return new FastifyHttpServer(app, clock, new ConnectionLimit(app.server, limits), limits.closeGraceMs);
 }

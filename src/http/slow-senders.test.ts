@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { DESTINATION, HttpFixture, ROOT_KEY, tokenWith } from '../../test/support/http/http-fixture.ts';
+import {
+  DESTINATION,
+  HttpFixture,
+  NO_OWNER,
+  ROOT_KEY,
+  tokenWith,
+} from '../../test/support/http/http-fixture.ts';
 import { Authorizer } from '../auth/authorizer.ts';
 import { createHttpServer, SERVER_LIMITS, type ServerLimits } from './server.ts';
 
@@ -24,6 +30,7 @@ async function serverThatWaits(limits: Partial<ServerLimits>): Promise<Slow> {
   const unexpected: unknown[] = [];
   const server = await createHttpServer({
     service: fixture.service,
+    owner: NO_OWNER,
     authorizer: new Authorizer({
       keys: () => [ROOT_KEY],
       target: 'export-service',

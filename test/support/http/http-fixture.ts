@@ -10,7 +10,12 @@ import { Authorizer } from '../../../src/auth/authorizer.ts';
 import { ExportService, type ExportServiceParts } from '../../../src/export/export-service.ts';
 import { JobFeed } from '../../../src/export/job-feed.ts';
 import type { Readiness } from '../../../src/http/probes.ts';
-import { createHttpServer, type HttpServer, type HttpSettings } from '../../../src/http/server.ts';
+import {
+  createHttpServer,
+  type HttpServer,
+  type HttpSettings,
+  type OwnerService,
+} from '../../../src/http/server.ts';
 import { encode } from '../../../src/macaroon/codec.ts';
 import { mint } from '../../../src/macaroon/macaroon.ts';
 import { ManualClock } from '../manual-clock.ts';
@@ -25,6 +30,7 @@ export interface FixtureOptions {
   readonly limits?: Partial<ExportServiceParts['limits']>;
   readonly requireDestination?: boolean;
   readonly readiness?: () => Promise<Readiness>;
+  readonly owner?: OwnerService;
 }
 
 export interface Answer {
@@ -107,6 +113,7 @@ export class HttpFixture implements AsyncDisposable {
     const service = createService(store, clock, options);
     const server = await createHttpServer({
       service,
+      owner: options.owner ?? NO_OWNER,
       authorizer: new Authorizer({
         keys: () => options.keys ?? [ROOT_KEY],
         target: 'export-service',
@@ -185,6 +192,11 @@ export class HttpFixture implements AsyncDisposable {
     return Buffer.concat(await socket.toArray()).toString('latin1');
   }
 }
+
+/** For servers that nobody asks for what is the owner's. */
+export const NO_OWNER: OwnerService = {
+  refreshRootKey: () => assert.fail('no test has asked for this'),
+};
 
 function createService(store: MemoryJobStore, clock: ManualClock, { limits }: FixtureOptions): ExportService {
   const feed = new JobFeed();

@@ -1,0 +1,32 @@
+import { isUtf8 } from 'node:buffer';
+import { ExportError } from '../export/errors.ts';
+
+/** The body as text; `invalid_json` when it has none, since JSON is UTF-8. */
+export function bodyText(body: Uint8Array | undefined): string {
+  if (body === undefined || body.length === 0) {
+    throw new ExportError('invalid_json', 'The body is empty. Send a JSON object or an array of them.');
+  }
+  if (!isUtf8(body)) {
+    throw new ExportError('invalid_json', 'The body is not UTF-8. Send JSON in UTF-8, not compressed.');
+  }
+  return Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8');
+}
+
+/** Throws `invalid_json`. */
+export function parseBody(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the body, and a payload must not come back in an error.
+    throw new ExportError(
+      'invalid_json',
+      'The body is not valid JSON. Send a JSON object or an array of them.',
+    );
+  }
+}
+
+export type Members = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

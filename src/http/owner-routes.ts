@@ -1,0 +1,110 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { presentedToken } from '../auth/credentials.ts';
+import type { Clock } from '../export/clock.ts';
+import { ExportError } from '../export/errors.ts';
+import { awaitBody, JSON_CONTENT_TYPE } from './awaited-body.ts';
+import type { HttpSettings } from './http-settings.ts';
+import { bodyText, isObject, type Members, parseBody } from './json-body.ts';
+import { NO_SUCH_PATH } from './problem.ts';
+import { sendJson } from './reply.ts';
+import type { RequestAuthorizer } from './request-authorizer.ts';
+import { requestPath } from './request-path.ts';
+
+/** What the owner may do. */
+export interface OwnerService {
+  /**
+   * Gets a new root key from the arbiter.
+   *
+   * @param dropOld ends every token in the field
+   * @throws ExportError `no_root_key` when the arbiter gives none, `not_found` when there is no arbiter
+   */
+  refreshRootKey(dropOld: boolean): Promise<RootKeyReport>;
+}
+
+export interface RootKeyReport {
+  /** Root keys that are good now. */
+  readonly keys: number;
+  /** Those that were good before and are no more. */
+  readonly dropped: number;
+}
+
+export interface OwnerRoutesParts {
+  readonly owner: OwnerService;
+  readonly authorizer: RequestAuthorizer;
+  readonly clock: Clock;
+  readonly settings: HttpSettings;
+}
+
+/** Answers a request that has been judged; what it resolves to goes out as JSON. */
+type OwnerHandler = (request: FastifyRequest) => Promise<object>;
+
+/** The routes for the owner of the box (interface, section 5). */
+export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
+  const { owner } = parts;
+  addOwnerRoute(app, parts, 'POST', '/owner/root-key/refresh', async ({ body }) => {
+    const { drop_old: dropOld } = readFields(body as Uint8Array | undefined, ['drop_old']);
+    if (dropOld !== undefined && typeof dropOld !== 'boolean') {
+      throw new ExportError('invalid_request', '"drop_old" is neither true nor false.');
+    }
+    return owner.refreshRootKey(dropOld ?? false);
+  });
+}
+
+/** Every route of the owner comes through here, so that none is without its judgement. */
+function addOwnerRoute(
+  app: FastifyInstance,
+  parts: OwnerRoutesParts,
+  method: 'GET' | 'POST' | 'DELETE',
+  url: `/owner/${string}`,
+  handler: OwnerHandler,
+): void {
+  app.route({
+    method,
+    url,
+    onRequest: (request, reply, done) => done(judgeOwner(request, reply, parts)),
+    handler: async (request, reply) =>
+      sendJson(reply, 200, JSON_CONTENT_TYPE, JSON.stringify(await handler(request))),
+  });
+}
+
+/**
+ * Whether the request is the owner's. Nothing of its body is read before.
+ *
+ * @returns why it is not
+ */
+function judgeOwner(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { authorizer, clock, settings }: OwnerRoutesParts,
+): Error | undefined {
+  const { raw } = request;
+  const path = requestPath(raw.url ?? '');
+  // The router decodes paths: what is spelt otherwise comes here too, and is not what an owner's token is about.
+  if (!path.startsWith('/owner/')) return new ExportError('not_found', NO_SUCH_PATH);
+  try {
+    const token = authorizer.authenticate(presentedToken(raw.headersDistinct));
+    authorizer.clearOwner(token, { method: request.method, path, now: clock.now() });
+  } catch (error) {
+    return error as Error;
+  }
+  awaitBody(raw, reply, settings.bodyBytesMax);
+  return undefined;
+}
+
+/**
+ * The members of a JSON object that may be left out as a whole.
+ *
+ * @param known those that there may be
+ * @throws ExportError `invalid_json`, `invalid_request`
+ */
+function readFields(body: Uint8Array | undefined, known: readonly string[]): Members {
+  if (body === undefined || body.length === 0) return {};
+  const json = parseBody(bodyText(body));
+  if (!isObject(json)) throw new ExportError('invalid_request', 'The body is no JSON object.');
+  const unknown = Object.keys(json).find((name) => !known.includes(name));
+  if (unknown === undefined) return json;
+  throw new ExportError(
+    'invalid_request',
+    `${JSON.stringify(unknown.slice(0, 80))} is no field of this request; it takes ${known.join(', ')}.`,
+  );
+}
