@@ -13,9 +13,9 @@ const NOW = Date.parse('2026-01-31T12:00:00Z');
 const DESTINATION = 'https://example.org/in';
 
 const PARTS: TokenParts = {
-  loadRootKey: async (config) => {
+  loadRootKeys: async (config) => {
     if (config.secret === null) throw new Error('There is no root key here.');
-    return Buffer.from(config.secret);
+    return [Buffer.from(config.secret), Buffer.from('an older key')];
   },
   now: () => NOW,
 };
@@ -181,6 +181,14 @@ caveats:
 valid: yes
 `,
   );
+});
+
+test('a token signed with an older key of the ring is valid too', async () => {
+  const caveats = caveatsOf(await minted('--destination', DESTINATION)).map((text) => text ?? '');
+  const signedWith = (key: string) =>
+    encode(mint({ rootKey: Buffer.from(key), identifier: '', caveats }), 'v1');
+  assert.equal(await verdict(signedWith('an older key')), 'valid: yes');
+  assert.match(await verdict(signedWith('another key')), /^valid: no \(it was not signed/);
 });
 
 test('an inspection as JSON has the same in it', async () => {

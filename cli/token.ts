@@ -14,7 +14,13 @@ import { encode, type MacaroonFormat } from '../src/macaroon/codec.ts';
 import { attenuate, type Macaroon, mint } from '../src/macaroon/macaroon.ts';
 import { caveatsToMint, extraCaveats, warnOfUnknown } from './token/caveats.ts';
 import { inspect, inspectionText } from './token/inspection.ts';
-import { ROOT_KEY_SETTINGS, systemParts, type TokenCall, type TokenParts } from './token/parts.ts';
+import {
+  newestRootKey,
+  ROOT_KEY_SETTINGS,
+  systemParts,
+  type TokenCall,
+  type TokenParts,
+} from './token/parts.ts';
 import { readToken } from './token/read-token.ts';
 
 /** `export-service token mint|inspect|attenuate`. */
@@ -101,7 +107,7 @@ async function mintToken({ args, env, io, parts }: TokenCall): Promise<void> {
   const { config } = loadConfig(given, env);
   const caveats = caveatsToMint(given, config.name, parts.now());
   const identifier = given.text('id') ?? NO_IDENTIFIER;
-  const rootKey = await parts.loadRootKey(config);
+  const rootKey = await newestRootKey(parts, config);
   const token = refusingTooLong(() =>
     encode(mint({ rootKey, identifier, location: config.name, caveats }), 'v1'),
   );
@@ -167,7 +173,7 @@ const HELP = [
 
 const ROOT_KEY_HELP = `${renderText(
   'Which root key: without --secret and --secret-file it is the one that a service with the same --data-dir keeps ' +
-    'in its store.',
+    'in its store; with --arbiter, the newest one that the arbiter gave it.',
 )}\n${renderSettings(ROOT_KEY_SETTINGS)}`;
 
 function mintHelp(): string {

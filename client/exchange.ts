@@ -76,6 +76,24 @@ async function fetchAnswer(exchange: Exchange, signal: AbortSignal): Promise<Ans
   };
 }
 
+/**
+ * Where `path` of the service at `url` is.
+ *
+ * @throws TypeError for what is no address of a service
+ */
+export function serviceUrl(url: string | URL, path: string): string {
+  const parsed = new URL(url);
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
+    throw new TypeError(`The service's url must begin with http:// or https://, not ${parsed.protocol}`);
+  }
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw new TypeError(
+      "The service's url must hold no user or password; the token is an option of its own.",
+    );
+  }
+  return `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}${path}`;
+}
+
 function refusal(answer: Answer): ExportClientError {
   const problem = readProblem(answer.text);
   return new ExportClientError(

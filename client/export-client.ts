@@ -1,5 +1,5 @@
 import { ExportWaitTimeoutError } from './errors.ts';
-import { postJson } from './exchange.ts';
+import { postJson, serviceUrl } from './exchange.ts';
 import {
   backoffMsDefault,
   RETRY_AFTER_MS_MAX_DEFAULT,
@@ -270,19 +270,6 @@ function isNews(status: ExportStatus, last: ExportStatus): boolean {
   if (status.state !== last.state) return true;
   if (status.state === 'Finished' || last.state === 'Finished') return false;
   return status.attempts !== undefined && status.attempts !== last.attempts;
-}
-
-function serviceUrl(url: string | URL, path: string): string {
-  const parsed = new URL(url);
-  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
-    throw new TypeError(`The service's url must begin with http:// or https://, not ${parsed.protocol}`);
-  }
-  if (parsed.username !== '' || parsed.password !== '') {
-    throw new TypeError(
-      "The service's url must hold no user or password; the token is an option of its own.",
-    );
-  }
-  return `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}${path}`;
 }
 
 function wireExport(submission: NewExport): WireNewExport & { idempotency_key: string } {

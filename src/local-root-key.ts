@@ -1,27 +1,30 @@
 import { existsSync } from 'node:fs';
 import type { Config } from './config.ts';
 import { configuredRootKey } from './keys/configured-root-key.ts';
+import { readMasterKey } from './keys/master-key.ts';
+import { readStoredRing } from './keys/root-key-ring.ts';
 import { findRootKey } from './keys/store-keys.ts';
 import { readSecrets } from './store/sqlite/sqlite-job-store.ts';
 
 /**
- * The root key that a service with this configuration checks tokens with: the one given, or the one it made for itself.
- * Reads the store beside a running service.
+ * The root keys that a service with this configuration checks tokens with, newest first: the one given, those that the
+ * arbiter gave, or the one it made for itself. Reads the store beside a running service.
  *
  * @throws Error when there is none, with what to do
  */
-export async function openLocalRootKey(config: Config): Promise<Uint8Array> {
+export async function openLocalRootKeys(config: Config): Promise<readonly Uint8Array[]> {
   const given = configuredRootKey(config);
-  if (given !== null) return given;
-  const key = existsSync(config.store.path) ? await readRootKey(config) : null;
-  if (key !== null) return key;
+  if (given !== null) return [given];
+  const keys = existsSync(config.store.path) ? await readRootKeys(config) : [];
+  if (keys.length > 0) return keys;
   throw new Error(
-    `There is no root key at ${config.store.path} yet: the service makes it at its first start. ` +
-      'Start it once, name its --data-dir, or give the key with --secret-file.',
+    `There is no root key at ${config.store.path} yet: the service makes it at its first start, or gets it from the ` +
+      'arbiter. Start it once, name its --data-dir, or give the key with --secret-file.',
   );
 }
 
-async function readRootKey(config: Config): Promise<Uint8Array | null> {
-  using secrets = readSecrets(config.store.path);
-  return await findRootKey(secrets, config.keyFile);
+async function readRootKeys({ store, keyFile, arbiter }: Config): Promise<readonly Uint8Array[]> {
+  using secrets = readSecrets(store.path);
+  const own = arbiter === null ? await findRootKey(secrets, keyFile) : null;
+  return own === null ? readStoredRing(secrets, () => readMasterKey(keyFile)) : [own];
 }

@@ -29,6 +29,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'root-key',
+    {
+      summary: 'Get a new root key from the arbiter',
+      run: async (args, env, io) => (await import('../cli/root-key.ts')).run(args, env, io),
+    },
+  ],
+  [
     'store',
     {
       summary: 'Check, migrate and back up the store of exports',

@@ -101,8 +101,8 @@ async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Pr
       random,
       observer: {
         gotKey: (key) => {
-          ring.add(key).catch(onRingError);
-          log.info({ keys: ring.keys.length }, 'the arbiter gave a root key');
+          // In use from now on, and in the log once it is in the store.
+          ring.add(key).then(({ keys }) => log.info({ keys }, 'the arbiter gave a root key'), onRingError);
         },
         gotNone: (error, retryMs) => {
           // What is no answer of the arbiter is our own mistake: whoever looks for it needs all of it.

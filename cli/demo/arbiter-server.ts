@@ -8,6 +8,8 @@ export interface ArbiterServerParts {
   /** Answers a frame. The next one is taken up after it, as the original does. */
   readonly answer: (frame: Uint8Array) => Uint8Array | Promise<Uint8Array>;
   readonly keys: CurveKeys;
+  /** Hears of each client, once it has shaken hands. */
+  readonly onConnected?: () => void;
   /** Default: a free port of this machine. */
   readonly endpoint?: string;
 }
@@ -27,13 +29,15 @@ export class ArbiterServer implements AsyncDisposable {
   readonly #closed: Promise<void>;
 
   /** @throws Error when the endpoint is taken */
-  static async start({ answer, keys, endpoint = FREE_PORT }: ArbiterServerParts): Promise<ArbiterServer> {
+  static async start(parts: ArbiterServerParts): Promise<ArbiterServer> {
+    const { answer, keys, onConnected = () => {}, endpoint = FREE_PORT } = parts;
     const socket = new Reply({
       curveServer: true,
       curveSecretKey: keys.secretKey,
       linger: 0,
       maxMessageSize: ZEST_FRAME_BYTES_MAX,
     });
+    socket.events.on('handshake', onConnected);
     try {
       await socket.bind(endpoint);
       return new ArbiterServer(socket, answer);

@@ -34,19 +34,19 @@ async function judge(
   config: Config,
   parts: TokenParts,
 ): Promise<Pick<Inspection, 'valid' | 'reason'>> {
-  const found = await findRootKey(config, parts);
+  const found = await findRootKeys(config, parts);
   if (typeof found === 'string') return { valid: null, reason: found };
-  if (!verify(macaroon, found)) {
+  if (!found.some((key) => verify(macaroon, key))) {
     return { valid: false, reason: 'it was not signed with this root key, or it was tampered with' };
   }
   const reason = whyNothingClears(caveats, config, parts.now());
   return { valid: reason === null, reason };
 }
 
-/** The root key, or why there is none: what the token says can be read all the same. */
-async function findRootKey(config: Config, parts: TokenParts): Promise<Uint8Array | string> {
+/** The root keys, or why there are none: what the token says can be read all the same. */
+async function findRootKeys(config: Config, parts: TokenParts): Promise<readonly Uint8Array[] | string> {
   try {
-    return await parts.loadRootKey(config);
+    return await parts.loadRootKeys(config);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -11,8 +11,12 @@ export interface TokenCall {
 
 /** What the token commands need from outside; tests pass their own. */
 export interface TokenParts {
-  /** @throws Error that says why there is none and what to do */
-  loadRootKey(config: Config): Promise<Uint8Array>;
+  /**
+   * Newest first, and at least one.
+   *
+   * @throws Error that says why there is none and what to do
+   */
+  loadRootKeys(config: Config): Promise<readonly Uint8Array[]>;
   /** Milliseconds since 1970. */
   now(): number;
 }
@@ -22,12 +26,20 @@ export const ROOT_KEY_SETTINGS: readonly SettingKey[] = [
   'name',
   'secret',
   'secretFile',
+  'arbiter',
   'dataDir',
   'keyFile',
   'store',
 ];
 
 export const systemParts: TokenParts = {
-  loadRootKey: async (config) => (await import('../../src/local-root-key.ts')).openLocalRootKey(config),
+  loadRootKeys: async (config) => (await import('../../src/local-root-key.ts')).openLocalRootKeys(config),
   now: Date.now,
 };
+
+/** The key to mint with. */
+export async function newestRootKey({ loadRootKeys }: TokenParts, config: Config): Promise<Uint8Array> {
+  const [newest] = await loadRootKeys(config);
+  if (newest === undefined) throw new TypeError('Where there is no root key, loading says so.');
+  return newest;
+}

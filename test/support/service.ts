@@ -11,7 +11,8 @@ export const ROOT_KEY = 'a-root-key-for-tests-4c1b8f';
 const LAUNCHER = fileURLToPath(new URL('../../bin/export-service.js', import.meta.url));
 
 /** What a service under test needs: plain HTTP to this machine is open, and the tests know the root key. */
-export const TEST_FLAGS = ['--allow-http', '--allow-network', '127.0.0.0/8', '--secret', ROOT_KEY];
+const OPEN_FLAGS = ['--allow-http', '--allow-network', '127.0.0.0/8'];
+export const TEST_FLAGS = [...OPEN_FLAGS, '--secret', ROOT_KEY];
 
 export interface TokenFields {
   readonly destination?: string;
@@ -61,7 +62,14 @@ export class ServiceProcess implements AsyncDisposable {
   }
 
   static async start(flags: readonly string[] = []): Promise<ServiceProcess> {
-    const service = new ServiceProcess(flags);
+    const service = new ServiceProcess([...TEST_FLAGS, ...flags]);
+    await service.start();
+    return service;
+  }
+
+  /** One that has no root key but what the flags bring. */
+  static async startKeyless(flags: readonly string[]): Promise<ServiceProcess> {
+    const service = new ServiceProcess([...OPEN_FLAGS, ...flags]);
     await service.start();
     return service;
   }
@@ -95,15 +103,7 @@ export class ServiceProcess implements AsyncDisposable {
 
   /** Another process on the same data. */
   spawn(): ChildProcess {
-    const flags = [
-      'serve',
-      '--port',
-      String(this.#port),
-      '--data-dir',
-      this.dataDir,
-      ...TEST_FLAGS,
-      ...this.#flags,
-    ];
+    const flags = ['serve', '--port', String(this.#port), '--data-dir', this.dataDir, ...this.#flags];
     const child = spawn(process.execPath, [LAUNCHER, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const name of ['stdout', 'stderr'] as const) {
       child[name]?.setEncoding('utf8').on('data', (text: string) => {
@@ -111,6 +111,11 @@ export class ServiceProcess implements AsyncDisposable {
       });
     }
     return child;
+  }
+
+  /** Of the process that runs now. */
+  get pid(): number {
+    return this.#process?.pid ?? 0;
   }
 
   /** Ends it by a signal and resolves with its exit code; null when the signal ended it. */

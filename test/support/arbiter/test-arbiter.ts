@@ -39,6 +39,7 @@ export class TestArbiter implements AsyncDisposable {
   #server: ArbiterServer | null = null;
   #endpoint = '';
   readonly #heard: (() => void)[] = [];
+  #connections = 0;
   /** How often a secret was asked for, whatever came of it. */
   asks = 0;
   /** What becomes of requests for a secret; null: what should. */
@@ -98,19 +99,23 @@ export class TestArbiter implements AsyncDisposable {
    *
    * @returns null when the arbiter mints none (129)
    */
-  tokenFor(destination: string, path = '/lp/export'): string | null {
-    const app = `app for ${destination}`;
-    const caveats = [{ destination }];
-    const route = { method: 'POST', path, target: NAME };
-    this.#manage('upsert-container-info', { name: app, key: app, type: 'app' });
-    this.#manage('grant-container-permissions', { name: app, route, caveats });
-    const answer = this.#ask('/token', { ...route, caveats }, app, app);
-    return answer.code === ZEST_CODES.content ? Buffer.from(answer.payload).toString() : null;
+  tokenFor(destination: string): string | null {
+    return this.#mint({ method: 'POST', path: '/lp/export' }, [{ destination }]);
+  }
+
+  /** A token without a destination, as the box's own page gets it. */
+  tokenWith(route: { readonly method: string; readonly path: string }): string | null {
+    return this.#mint(route, []);
   }
 
   /** Resolves when a secret has been asked for so often. */
   async asked(times: number): Promise<void> {
-    while (this.asks < times) await new Promise<void>((resolve) => this.#heard.push(resolve));
+    while (this.asks < times) await this.#news();
+  }
+
+  /** Resolves when so many clients have connected since it started last. */
+  async connected(times: number): Promise<void> {
+    while (this.#connections < times) await this.#news();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -121,15 +126,38 @@ export class TestArbiter implements AsyncDisposable {
   async #listen(): Promise<void> {
     const keys = this.#keys;
     const endpoint = this.#endpoint === '' ? {} : { endpoint: this.#endpoint };
-    this.#server = await ArbiterServer.start({ answer: (frame) => this.#answer(frame), keys, ...endpoint });
+    this.#connections = 0;
+    const onConnected = (): void => {
+      this.#connections += 1;
+      this.#tell();
+    };
+    const answer = (frame: Uint8Array) => this.#answer(frame);
+    this.#server = await ArbiterServer.start({ answer, keys, onConnected, ...endpoint });
     this.#endpoint = this.#server.endpoint;
   }
 
   #answer(frame: Uint8Array): Uint8Array | Promise<Uint8Array> {
     if (decodeRequest(frame).path !== '/store/secret') return this.#arbiter.answer(frame);
     this.asks += 1;
-    for (const hear of this.#heard.splice(0)) hear();
+    this.#tell();
     return this.misbehaviour === null ? this.#arbiter.answer(frame) : this.misbehaviour(frame);
+  }
+
+  #mint(granted: { readonly method: string; readonly path: string }, caveats: object[]): string | null {
+    const app = `for ${granted.path} and ${JSON.stringify(caveats)}`;
+    const route = { ...granted, target: NAME };
+    this.#manage('upsert-container-info', { name: app, key: app, type: 'app' });
+    this.#manage('grant-container-permissions', { name: app, route, caveats });
+    const answer = this.#ask('/token', { ...route, caveats }, app, app);
+    return answer.code === ZEST_CODES.content ? Buffer.from(answer.payload).toString() : null;
+  }
+
+  #news(): Promise<void> {
+    return new Promise((resolve) => this.#heard.push(resolve));
+  }
+
+  #tell(): void {
+    for (const hear of this.#heard.splice(0)) hear();
   }
 
   #manage(what: string, payload: object): void {
