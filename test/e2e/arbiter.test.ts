@@ -16,6 +16,7 @@ import { encode } from '../../src/macaroon/codec.ts';
 import { mint } from '../../src/macaroon/macaroon.ts';
 import { Box, DESTINATION } from '../support/arbiter/box.ts';
 import { answersBytes, answersCode, TestArbiter } from '../support/arbiter/test-arbiter.ts';
+import { runMain } from '../support/captured-io.ts';
 import { eventLoopTurns } from '../support/event-loop.ts';
 import { ServiceProcess, tokenFor } from '../support/service.ts';
 
@@ -303,6 +304,41 @@ describe('the secrets of the box', () => {
     assert.equal((await box.export(tokenFor({ destination: DESTINATION, rootKey: 'given' }))).status, 200);
     box.clock.advance(3_600_000);
     assert.equal(box.arbiter.asks, 0);
+  });
+});
+
+describe('token mint and token inspect beside the service', () => {
+  const mintedIn = async (box: Box, flags: readonly string[] = []) => {
+    const args = ['--data-dir', box.dataDir, '--destination', DESTINATION, '--path', '/lp/export', ...flags];
+    const { stdout, stderr } = await runMain(['token', 'mint', ...args]);
+    assert.equal(stderr, '');
+    return stdout.trim();
+  };
+
+  it('use the newest key that the arbiter gave, and know the older ones', async () => {
+    await using box = await Box.ready();
+    const older = box.token();
+    await box.arbiter.restart();
+    await box.untilMinted();
+    for (const flags of [[], box.arbiter.flags.slice(0, 2)]) {
+      assert.equal((await box.export(await mintedIn(box, flags))).status, 200);
+    }
+    const { stdout } = await runMain(['token', 'inspect', older, '--data-dir', box.dataDir]);
+    assert.match(stdout, /^valid: yes$/m);
+  });
+
+  it('of a service that stood alone before, --arbiter says which key is meant', async () => {
+    await using box = await Box.open();
+    await box.start([]);
+    const alone = await mintedIn(box);
+    assert.equal((await box.export(alone)).status, 200);
+    await box.stop();
+    await box.start();
+    await box.untilReady();
+    assert.equal((await box.export(alone)).code, 'invalid_token', 'the arbiter decides now');
+    const flags = box.arbiter.flags.slice(0, 2);
+    assert.equal((await box.export(await mintedIn(box, flags))).status, 200);
+    assert.equal((await box.export(await mintedIn(box))).code, 'invalid_token');
   });
 });
 
