@@ -25,7 +25,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     'demo',
     {
       summary: 'See one export go the whole way on this machine; needs nothing else',
-      run: async (args, env, io) => (await import('../cli/demo.ts')).run(args, env, io),
+      run: async (args, env, io) => (await import('../cli/demo/demo.ts')).run(args, env, io),
     },
   ],
   [

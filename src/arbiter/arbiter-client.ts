@@ -10,6 +10,7 @@ import {
   ZEST_CODES,
   ZEST_FRAME_BYTES_MAX,
   type ZestAnswer,
+  type ZestRequest,
 } from './zest.ts';
 
 type ZeroMq = typeof import('zeromq');
@@ -22,6 +23,9 @@ export interface ArbiterClientParts {
   readonly credentials: ArbiterCredentials;
   readonly clock: Clock;
 }
+
+/** A request of the arbiter's interface. */
+export type Ask = Pick<ZestRequest, 'method' | 'path' | 'payload'>;
 
 /** From the first attempt to connect to the answer. */
 export const ASK_TIMEOUT_MS = 5_000;
@@ -78,17 +82,8 @@ export class ArbiterClient {
    * @throws the signal's reason when it aborts
    */
   async fetchSecret(signal: AbortSignal): Promise<Uint8Array> {
-    const { identity, credentials } = this.#parts;
-    const answer = await this.#exchange(
-      encodeRequest({
-        method: 'GET',
-        path: '/store/secret',
-        identity,
-        // What the box's own libraries send; the answer's format says nothing.
-        contentFormat: CONTENT_FORMATS.json,
-        token: credentials.token,
-        payload: new Uint8Array(0),
-      }),
+    const answer = await this.ask(
+      { method: 'GET', path: '/store/secret', payload: new Uint8Array(0) },
       signal,
     );
     if (answer.code !== ZEST_CODES.content) throw refused(this.#parts, answer.code);
@@ -96,6 +91,21 @@ export class ArbiterClient {
       throw unreadable(this.#parts, 'It is no secret of 1 to 256 visible ASCII characters.');
     }
     return answer.payload;
+  }
+
+  /**
+   * Asks anything, as whom the parts say.
+   *
+   * @returns the answer, also one that refuses
+   * @throws ArbiterError when there is none, or one that is no Zest
+   * @throws the signal's reason when it aborts
+   */
+  ask({ method, path, payload }: Ask, signal: AbortSignal): Promise<ZestAnswer> {
+    const { identity, credentials } = this.#parts;
+    const { token } = credentials;
+    // What the box's own libraries send; an answer's format says nothing.
+    const contentFormat = CONTENT_FORMATS.json;
+    return this.#exchange(encodeRequest({ method, path, identity, contentFormat, token, payload }), signal);
   }
 
   /**

@@ -1,28 +1,37 @@
 /**
- * `export-service demo`: one export goes the whole way on this machine. The service and the destination are processes
- * of their own and the token comes from the real command, so that what is shown is what happens elsewhere too.
+ * `export-service demo`: one export goes the whole way on this machine, as in a box. Arbiter, service and destination are
+ * processes of their own, talk over real sockets, and know nothing of each other but what a box would tell them; so what
+ * is shown is what happens elsewhere too.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { rootCertificates } from 'node:tls';
 import { styleText } from 'node:util';
+import { Agent, fetch as undiciFetch } from 'undici';
 import {
   ExportClient,
   ExportClientError,
   ExportConnectionError,
   type ExportStatus,
   type FinishedExport,
-} from '../client/index.ts';
-import { type CommandIo, EXIT, type Output } from '../src/command.ts';
-import { flagRow, renderRows, renderText } from '../src/config/help.ts';
-import { asksForHelp, type Env, type Flags, readArguments } from '../src/config.ts';
-import type { Delivery } from './demo-destination.ts';
-import { DemoError, DemoProcess, runScript } from './demo-process.ts';
+} from '../../client/index.ts';
+import { type CommandIo, EXIT, type Output } from '../../src/command.ts';
+import { flagRow, renderRows, renderText } from '../../src/config/help.ts';
+import { asksForHelp, type Env, type Flags, readArguments } from '../../src/config.ts';
+import { askForToken, Box } from './box.ts';
+import { DemoError, DemoProcess } from './demo-process.ts';
+import type { Delivery } from './destination.ts';
 
 const SAMPLE = path.join('samples', 'day.json');
+const SERVICE = 'export-service';
+const APP = 'demo-app';
 const EXPORT_MS_MAX = 60_000;
+const READY_MS_MAX = 20_000;
+const READY_POLL_MS = 50;
 const SHOWN_LINES_MAX = 8;
 const SHOWN_COLUMNS_MAX = 100;
 /** Of what the destination received, these are worth a look. */
@@ -56,6 +65,10 @@ interface Source {
 
 /** Everything that runs. */
 interface Stage {
+  readonly box: Box;
+  /** Trusts the box's certificates besides the usual ones. */
+  readonly fetch: typeof fetch;
+  readonly arbiter: DemoProcess;
   readonly service: DemoProcess;
   readonly destination: DemoProcess;
   readonly destinationUrl: string;
@@ -111,10 +124,11 @@ function help(): string {
   return [
     'Usage: export-service demo [FILE] [FLAGS]\n',
     renderText(
-      'Shows one export going the whole way on this machine, with nothing else needed: starts the service on a ' +
-        'temporary store and a destination that receives, mints a token, exports FILE (JSON; without it a made-up ' +
-        'day of sensor data) through the SDK, and prints every state, the answer, and what the destination ' +
-        'received. Exits with 0 only if the destination received the very bytes.',
+      'Shows one export going the whole way on this machine, with nothing else needed: starts an arbiter as a box ' +
+        'has one, the service on a temporary store, and a destination that receives; registers an app, grants it ' +
+        'the destination, lets it ask for a token, exports FILE (JSON; without it a made-up day of sensor data) ' +
+        'through the SDK, and prints every state, the answer, and what the destination received. Exits with 0 only ' +
+        'if the destination received the very bytes.',
     ),
     `Flags:\n${renderRows([...Object.values(FLAGS).map(flagRow), ['-h, --help', 'this text']])}`,
     'Examples:\n  export-service demo\n  export-service demo my-data.json --keep\n',
@@ -171,24 +185,39 @@ function packageRoot(): string {
   return folder;
 }
 
-/** Starts destination and service and mints a token; ends all of it, last things first, when it is disposed. */
+/** Does what a box does before an app can export; ends all of it, last things first, when it is disposed. */
 async function setStage(env: Env, page: Page, signal: AbortSignal): Promise<Stage & AsyncDisposable> {
   await using cleanUp = new AsyncDisposableStack();
-  const dataDir = cleanUp.adopt(await makeTemporaryFolder(), ({ remove }) => remove()).folder;
+  const { folder } = cleanUp.adopt(await makeTemporaryFolder(), ({ remove }) => remove());
+  const box = await Box.create(folder, APP);
+  const trustingFetch = fetchTrusting(await readFile(box.rootCaFile, 'utf8'));
   page.title('One export, the whole way');
 
-  const destination = cleanUp.use(await DemoProcess.start(destinationScript(env), signal));
+  const destination = cleanUp.use(await DemoProcess.start(destinationScript(env, box), signal));
   const destinationUrl = `${destination.url}/in`;
   page.done('destination', destinationUrl);
 
-  const service = cleanUp.use(await DemoProcess.start(serviceScript(env, dataDir), signal));
-  page.done('service', service.url, `store in ${dataDir}`);
+  const arbiter = cleanUp.use(await DemoProcess.start(arbiterScript(env, box), signal));
+  await box.register(arbiter.url, SERVICE, 'store', signal);
+  page.done('arbiter', arbiter.url, `Zest over ZeroMQ with CURVE; knows ${SERVICE}`);
 
-  const token = (await runScript(mintScript(env, dataDir, destinationUrl), signal)).trim();
-  page.done('token', 'for demo-app, to this destination and no other');
+  const dataDir = path.join(folder, 'data');
+  const service = cleanUp.use(await DemoProcess.start(serviceScript(env, box, dataDir, arbiter.url), signal));
+  await untilReady(service, trustingFetch, signal);
+  page.done('service', service.url, `store in ${dataDir}; has its root key from the arbiter`);
+
+  await box.register(arbiter.url, APP, 'app', signal);
+  await box.grant(arbiter.url, APP, destinationUrl, signal);
+  page.done('grant', `${APP} may export to this destination and no other`);
+
+  const token = await askForToken(APP, box.secretsOf(APP), arbiter.url, destinationUrl, signal);
+  page.done('token', 'from the arbiter, asked for by the app');
 
   const owned = cleanUp.move();
   return {
+    box,
+    fetch: trustingFetch,
+    arbiter,
     service,
     destination,
     destinationUrl,
@@ -209,20 +238,47 @@ async function makeTemporaryFolder(): Promise<{ folder: string; remove: () => Pr
   return { folder, remove };
 }
 
-function destinationScript(env: Env) {
-  // The compiler rewrites imports but not paths: the neighbour ends as this file does.
-  const file = `demo-destination${path.extname(import.meta.filename)}`;
-  return { name: 'destination', args: [path.join(import.meta.dirname, file)], env: demoEnv(env) };
+function destinationScript(env: Env, box: Box) {
+  return { name: 'destination', args: [neighbour('destination'), box.tlsFile], env: demoEnv(env) };
 }
 
-function serviceScript(env: Env, dataDir: string) {
-  const flags = ['--port', '0', '--data-dir', dataDir, '--allow-http', '--allow-network', '127.0.0.0/8'];
+function arbiterScript(env: Env, box: Box) {
+  return {
+    name: 'arbiter',
+    args: [neighbour('arbiter-process'), box.secretsOf('arbiter')],
+    env: demoEnv(env),
+  };
+}
+
+function serviceScript(env: Env, box: Box, dataDir: string, arbiter: string) {
+  const flags = [
+    ...['--port', '0', '--data-dir', dataDir, '--arbiter', arbiter, '--secrets-dir', box.secretsOf(SERVICE)],
+    ...['--destination-ca', box.rootCaFile, '--allow-network', '127.0.0.0/8'],
+  ];
   return { name: 'service', args: [command(), 'serve', ...flags], env: demoEnv(env) };
 }
 
-function mintScript(env: Env, dataDir: string, destination: string) {
-  const flags = ['--data-dir', dataDir, '--destination', destination, '--path', '*', '--id', 'demo-app'];
-  return { name: 'token command', args: [command(), 'token', 'mint', ...flags], env: demoEnv(env) };
+/** A script beside this one. The compiler rewrites imports but not paths: the neighbour ends as this file does. */
+function neighbour(name: string): string {
+  return path.join(import.meta.dirname, `${name}${path.extname(import.meta.filename)}`);
+}
+
+/** A `fetch` that trusts these certificates. An app in a box gets the same from `NODE_EXTRA_CA_CERTS`. */
+function fetchTrusting(ca: string): typeof fetch {
+  const dispatcher = new Agent({ connect: { ca: [...rootCertificates, ca] } });
+  return ((input: string, init: object) => undiciFetch(input, { ...init, dispatcher })) as typeof fetch;
+}
+
+/** The service listens at once; it is ready when the arbiter has given it a key. */
+async function untilReady(service: DemoProcess, ask: typeof fetch, signal: AbortSignal): Promise<void> {
+  const isLate = AbortSignal.timeout(READY_MS_MAX);
+  while (!isLate.aborted) {
+    const response = await ask(`${service.url}/readyz`, { signal });
+    await response.text();
+    if (response.ok) return;
+    await delay(READY_POLL_MS, undefined, { signal });
+  }
+  throw new DemoError(`The service did not get ready. Its log:\n${service.logTail}`);
 }
 
 function command(): string {
@@ -252,12 +308,12 @@ async function travel(stage: Stage, source: Source, page: Page, signal: AbortSig
 }
 
 async function exportSource(
-  { service, destinationUrl, token }: Stage,
+  { service, destinationUrl, token, fetch }: Stage,
   source: Source,
   page: Page,
   signal: AbortSignal,
 ): Promise<{ steps: Step[]; end: FinishedExport }> {
-  const client = new ExportClient({ url: service.url, token, path: '/lp/export' });
+  const client = new ExportClient({ url: service.url, token, path: '/lp/export', fetch });
   const startedAt = performance.now();
   const steps: Step[] = [];
   const tell = (status: ExportStatus): void => {
@@ -284,7 +340,7 @@ function describeAnswer({ answer }: FinishedExport): string {
 }
 
 async function fetchDeliveries(stage: Stage, id: string, signal: AbortSignal): Promise<Delivery[]> {
-  const response = await fetch(`${stage.destination.url}/received`, { signal });
+  const response = await stage.fetch(`${stage.destination.url}/received`, { signal });
   const all = (await response.json()) as Delivery[];
   return all.filter(({ headers }) => headers['webhook-id'] === id);
 }
@@ -361,19 +417,23 @@ async function keepRunning(stage: Stage, page: Page, signal: AbortSignal): Promi
     if (signal.aborted) resolve(null);
     signal.addEventListener('abort', () => resolve(null), { once: true });
   });
-  const running = [stage.service, stage.destination].map((child) => child.ended.then(() => child));
+  const running = [stage.service, stage.destination, stage.arbiter].map((child) =>
+    child.ended.then(() => child),
+  );
   const ended = await Promise.race([enough, ...running]);
   if (ended !== null && !signal.aborted) {
     throw new DemoError(`The ${ended.name} has ended by itself:\n${ended.logTail}`);
   }
 }
 
-function tellHowToExport({ service, destination, destinationUrl, token }: Stage, page: Page): void {
+function tellHowToExport({ box, service, destination, destinationUrl, token }: Stage, page: Page): void {
   const body = JSON.stringify({ uri: destinationUrl, data: { hello: 'world' } });
   page.title('Everything keeps running until Ctrl-C. Export something yourself:');
-  page.raw(`curl -sS ${service.url}/export -H 'Prefer: wait=10' -H 'X-Api-Key: ${token}' -d '${body}'`);
+  page.raw(
+    `curl -sS --cacert ${box.rootCaFile} ${service.url}/lp/export -H 'Prefer: wait=10' -H 'X-Api-Key: ${token}' -d '${body}'`,
+  );
   page.title('and see what the destination has received:');
-  page.raw(`curl -sS ${destination.url}/received`);
+  page.raw(`curl -sS --cacert ${box.rootCaFile} ${destination.url}/received`);
   page.line();
 }
 

@@ -1,7 +1,6 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
-import type { Env } from '../src/config.ts';
+import type { Env } from '../../src/config.ts';
 
 /** Something went wrong that a person can do something about; the message says what. */
 export class DemoError extends Error {
@@ -59,7 +58,7 @@ export class DemoProcess implements AsyncDisposable {
     process.on('exit', this.#kill);
     this.ended = this.#waitForEnd();
     this.#readLines(this.#child.stdout, (line) => {
-      const url = /https?:\/\/[^\s"]+/.exec(line)?.[0];
+      const url = /(?:https?|tcp):\/\/[^\s"]+/.exec(line)?.[0];
       if (url !== undefined) this.#address.resolve(url);
     });
     this.#readLines(this.#child.stderr);
@@ -126,23 +125,5 @@ export class DemoProcess implements AsyncDisposable {
   #keep(line: string): void {
     this.#log.push(line);
     if (this.#log.length > LOG_LINES_MAX) this.#log.shift();
-  }
-}
-
-/**
- * Runs a script to its end, 20 seconds at most.
- *
- * @returns what it wrote to stdout
- * @throws DemoError with what it wrote to stderr, when it fails
- */
-export async function runScript({ name, args, env }: Script, signal: AbortSignal): Promise<string> {
-  try {
-    const options = { env, signal, timeout: START_MS_MAX, killSignal: 'SIGKILL' as const };
-    const { stdout } = await promisify(execFile)(process.execPath, args, options);
-    return stdout;
-  } catch (error) {
-    signal.throwIfAborted();
-    const { stderr } = error as { stderr?: string };
-    throw new DemoError(`The ${name} failed: ${stderr?.trim() || String(error)}`);
   }
 }

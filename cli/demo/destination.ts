@@ -1,9 +1,12 @@
 /**
- * The receiving end of `export-service demo`, a process of its own: what arrives here has truly left the service.
+ * The receiving end of `export-service demo`, a process of its own: what arrives here has truly left the service. The
+ * file with its certificate and key is its only argument.
  * `POST /in` takes a delivery and answers with its size and hash; `GET /received` tells what came.
  */
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { readFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** A delivery as `GET /received` tells it. */
@@ -45,7 +48,8 @@ function answer(response: ServerResponse, status: number, content: unknown): voi
   response.end(JSON.stringify(content));
 }
 
-const server = createServer((request, response) => {
+const pem = readFileSync(process.argv[2] ?? '');
+const server = createServer({ cert: pem, key: pem }, (request, response) => {
   const route = `${request.method} ${request.url}`;
   if (route === 'GET /received') return answer(response, 200, deliveries);
   if (route !== 'POST /in') return answer(response, 404, { error: 'POST /in or GET /received' });
@@ -54,7 +58,7 @@ const server = createServer((request, response) => {
 
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;
-  process.stdout.write(`demo destination listens on http://127.0.0.1:${port}\n`);
+  process.stdout.write(`demo destination listens on https://127.0.0.1:${port}\n`);
 });
 
 // Whoever started this holds the other end: when it is gone, however it went, so are we.
