@@ -5,6 +5,7 @@ import { ExportError } from './errors.ts';
 import { type ExportJob, isFinal } from './job.ts';
 import type { JobFeed } from './job-feed.ts';
 import type { IdempotencyKey, Inserted, InsertResult, JobStore, NewJob } from './job-store.ts';
+import { Seats } from './seats.ts';
 
 /** An export as an app asks for it, its fields already checked for kind and bounds. */
 export interface ExportRequest {
@@ -59,23 +60,26 @@ const RETRY_AFTER_SECONDS = 5;
 /** What apps can do: hand exports over, ask how they went, wait for that. */
 export class ExportService {
   readonly #parts: ExportServiceParts;
-  #waiting = 0;
+  /** Of those who wait. */
+  readonly #seats: Seats;
   #stopping = new AbortController();
 
   constructor(parts: ExportServiceParts) {
     this.#parts = parts;
+    this.#seats = new Seats(parts.limits.waitingMax);
   }
 
   /**
    * Takes exports in: all or none. When it resolves they are on disk. An export whose idempotency key is known is not
    * queued again; the first one is returned in its place.
    *
-   * @throws ExportError `destination_refused`, `idempotency_mismatch`, `too_many_pending`, `shutting_down`,
-   *   `store_full`, `store_unavailable`
+   * @param acceptsNew false takes in repeats of known keys only: whoever asks has no place to be told on how it goes
+   * @throws ExportError `destination_refused`, `idempotency_mismatch`, `too_many_waiting`, `too_many_pending`,
+   *   `shutting_down`, `store_full`, `store_unavailable`
    */
-  async submit(requests: readonly ExportRequest[], client: string): Promise<ExportJob[]> {
+  async submit(requests: readonly ExportRequest[], client: string, acceptsNew = true): Promise<ExportJob[]> {
     this.#judge(requests);
-    return await this.#accept(requests, client);
+    return await this.#accept(requests, client, acceptsNew);
   }
 
   /**
@@ -91,7 +95,7 @@ export class ExportService {
     signal: AbortSignal,
   ): Promise<ExportJob> {
     this.#judge([request]);
-    using seat = this.#freeSeat();
+    using seat = this.#seats.take();
     const [job] = await this.#accept([request], client, seat !== null);
     if (job === undefined || hasEnded(job)) return job as ExportJob;
     if (seat === null) throw tooManyWaiting();
@@ -103,7 +107,11 @@ export class ExportService {
     for (const [index, request] of requests.entries()) this.#checkDestination(request, index);
   }
 
-  async #accept(requests: readonly ExportRequest[], client: string, acceptsNew = true): Promise<ExportJob[]> {
+  async #accept(
+    requests: readonly ExportRequest[],
+    client: string,
+    acceptsNew: boolean,
+  ): Promise<ExportJob[]> {
     const jobs = requests.map((request) => this.#newJob(request, client));
     const result = await this.#insert(jobs, acceptsNew);
     if (result.kind === 'refused') throw insertRefusal(result, this.#parts.limits);
@@ -142,25 +150,22 @@ export class ExportService {
     signal: AbortSignal,
   ): Promise<ExportJob> {
     if (isOver(job)) return job;
-    using seat = this.#freeSeat();
+    using seat = this.#seats.take();
     if (seat === null) throw tooManyWaiting();
     return await this.#wait(job, isOver, timeoutMs, signal);
+  }
+
+  /**
+   * Calls `wake` whenever an export may have changed, until the returned function is called. For those who read what
+   * it is then by {@link poll}.
+   */
+  watch(id: string, wake: () => void): () => void {
+    return this.#parts.feed.watch(id, wake);
   }
 
   /** From now on nothing is taken in, and whoever waits gets the present state. */
   stopAccepting(): void {
     this.#stopping.abort();
-  }
-
-  /** A seat for one open wait; null when the house is full. */
-  #freeSeat(): Disposable | null {
-    if (this.#waiting >= this.#parts.limits.waitingMax) return null;
-    this.#waiting += 1;
-    return {
-      [Symbol.dispose]: () => {
-        this.#waiting -= 1;
-      },
-    };
   }
 
   async #wait(
@@ -270,10 +275,10 @@ function asAccepted(job: ExportJob): ExportJob {
   return { ...job, state: 'queued' };
 }
 
-function tooManyWaiting(): ExportError {
+export function tooManyWaiting(): ExportError {
   return new ExportError(
     'too_many_waiting',
-    'Too many requests wait for results. Ask again without waiting, or later.',
+    'Too many wait for results already. Ask again without waiting, or later.',
     { retryAfterSeconds: RETRY_AFTER_SECONDS },
   );
 }

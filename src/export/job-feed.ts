@@ -1,6 +1,6 @@
 /**
- * Wakes whoever waits for a job to change. It holds nothing but the waiters of open polls, so its memory is bounded by
- * `waitingMax` and does not grow with the queue.
+ * Wakes whoever waits for a job to change. It holds nothing but the waiters of open polls and what WebSockets are to be
+ * told of, so its memory is bounded by the seats of both and does not grow with the queue.
  */
 export class JobFeed {
   readonly #waiters = new Map<string, Set<() => void>>();

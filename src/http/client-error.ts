@@ -36,6 +36,12 @@ interface HttpSocket extends Socket {
   readonly parser?: { readonly incoming?: { readonly complete: boolean } | null } | null;
 }
 
+/** Whether the answer to an earlier request on this connection is still to come. */
+export function owesAnswer(socket: Socket): boolean {
+  const { _httpMessage: answer } = socket as HttpSocket;
+  return answer !== undefined && answer !== null;
+}
+
 /**
  * A second answer in the middle of the first one would be read as a part of it; and one after it, when the request was
  * refused before its body had come, as the answer to the next request.

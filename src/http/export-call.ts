@@ -13,14 +13,20 @@ export type ExportCall =
   | { readonly kind: 'new'; readonly isBatch: boolean; readonly requests: readonly ExportRequest[] }
   | { readonly kind: 'poll'; readonly isBatch: boolean; readonly polls: readonly Poll[] };
 
+/** What may be in a body. */
+export interface BodyRules {
+  /** The header `Idempotency-Key`, unchecked. */
+  readonly idempotencyHeader: string | undefined;
+  /** The most that `attempts_max` may ask for. */
+  readonly attemptsMax: number;
+  readonly takesBatches: boolean;
+}
+
 /** What is read, and what may be in it. */
-interface Source {
+interface Source extends BodyRules {
   /** The whole body. */
   readonly text: string;
   readonly isBatch: boolean;
-  /** The header `Idempotency-Key`, unchecked. */
-  readonly idempotencyHeader: string | undefined;
-  readonly attemptsMax: number;
 }
 
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
@@ -31,19 +37,13 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /**
  * Reads a body.
  *
- * @param attemptsMax the most that `attempts_max` may ask for
  * @throws ExportError `invalid_json`, `invalid_request`
  */
-export function readExportCall(
-  body: Uint8Array | undefined,
-  idempotencyHeader: string | undefined,
-  attemptsMax: number,
-): ExportCall {
+export function readExportCall(body: Uint8Array | undefined, rules: BodyRules): ExportCall {
   const text = bodyText(body);
   const json = parseBody(text);
   const isBatch = Array.isArray(json);
-  const source = { text, isBatch, idempotencyHeader, attemptsMax };
-  return readElements(isBatch ? json : [json], source);
+  return readElements(isBatch ? json : [json], { ...rules, text, isBatch });
 }
 
 function readElements(elements: readonly unknown[], source: Source): ExportCall {
@@ -62,6 +62,9 @@ function readElements(elements: readonly unknown[], source: Source): ExportCall 
 }
 
 function checkBatch(elements: readonly unknown[], source: Source): void {
+  if (!source.takesBatches) {
+    throw invalid('A frame holds one JSON object, and no array. Send each export in a frame of its own.');
+  }
   if (source.idempotencyHeader !== undefined) {
     throw invalid(
       '"Idempotency-Key" is for a single export. In a batch give each element "idempotency_key".',

@@ -19,6 +19,8 @@ export interface ExportEndpointParts {
 /** How long a single request may wait, if at all. A batch never does. */
 export type Patience =
   | { readonly kind: 'none' }
+  /** Not at all, since later states are pushed; where there is no seat for that, nothing new is taken in. */
+  | { readonly kind: 'pushed'; readonly hasSeat: boolean }
   /** Until the state an app sees is another one: a poll on `/lp/export`. */
   | { readonly kind: 'change'; readonly ms: number }
   /** Until the end: `Prefer: wait`. */
@@ -50,11 +52,25 @@ export class ExportEndpoint {
    * @throws ExportError the refusal
    */
   async answer(asked: EndpointCall): Promise<string> {
-    const { call } = asked;
-    if (call.kind === 'new') this.#clearDestinations(call, asked.token);
-    else this.#parts.authorizer.clearPoll(asked.token);
-    if (call.isBatch) return await this.#batch(call, asked.token);
-    return exportAnswer(await this.#single(asked), this.#parts.clock);
+    const { call, token } = asked;
+    if (!call.isBatch) return exportAnswer(await this.job(asked), this.#parts.clock);
+    this.#clear(call, token);
+    return await this.#batch(call, token);
+  }
+
+  /**
+   * The export that a call which is no batch made or asks about.
+   *
+   * @throws ExportError the refusal
+   */
+  async job(asked: EndpointCall): Promise<ExportJob> {
+    this.#clear(asked.call, asked.token);
+    return await this.#single(asked);
+  }
+
+  #clear(call: ExportCall, token: VerifiedToken): void {
+    if (call.kind === 'new') this.#clearDestinations(call, token);
+    else this.#parts.authorizer.clearPoll(token);
   }
 
   #clearDestinations(call: Extract<ExportCall, { kind: 'new' }>, token: VerifiedToken): void {
@@ -93,19 +109,24 @@ export class ExportEndpoint {
     const { service } = this.#parts;
     if (call.kind === 'poll') {
       const job = only(await this.#poll(call.polls, token));
-      if (patience.kind === 'none' || patience.ms === 0) return job;
+      if (!isWaiting(patience)) return job;
       return await service.waitUntil(job, endOf(patience.kind, job), patience.ms, whenGone());
     }
     // A new export is not waited for unless `Prefer` says so: on `/lp/export` the original never did.
-    if (patience.kind !== 'end' || patience.ms === 0)
-      return only(await service.submit(call.requests, token.client));
-    return await service.submitAndWait(only(call.requests), token.client, patience.ms, whenGone());
+    if (patience.kind === 'end' && isWaiting(patience))
+      return await service.submitAndWait(only(call.requests), token.client, patience.ms, whenGone());
+    const acceptsNew = patience.kind !== 'pushed' || patience.hasSeat;
+    return only(await service.submit(call.requests, token.client, acceptsNew));
   }
 
   #poll(polls: readonly Poll[], token: VerifiedToken): Promise<ExportJob[]> {
     const permits = (destination: string): boolean => permitsDestination(token.caveats, destination);
     return this.#parts.service.poll(polls, { client: token.client, permits });
   }
+}
+
+function isWaiting(patience: Patience): patience is Extract<Patience, { ms: number }> {
+  return 'ms' in patience && patience.ms > 0;
 }
 
 /** At 64 KiB each, half a megabyte. */

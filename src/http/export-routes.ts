@@ -5,6 +5,7 @@ import type { Clock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
 import type { ExportService } from '../export/export-service.ts';
 import { awaitBody, JSON_CONTENT_TYPE } from './awaited-body.ts';
+import { clearedToken } from './cleared-token.ts';
 import { type ExportCall, readExportCall } from './export-call.ts';
 import { ExportEndpoint, type Patience } from './export-endpoint.ts';
 import type { HttpSettings } from './http-settings.ts';
@@ -54,19 +55,18 @@ function judgeBeforeBody(
   request: FastifyRequest,
   reply: FastifyReply,
   path: ExportPath,
-  { authorizer, clock, settings }: ExportRoutesParts,
+  parts: ExportRoutesParts,
 ): Error | undefined {
   const { raw } = request;
   // The router decodes paths: `/%65xport` comes here too, and is not what a token for `/export` is about.
   if (requestPath(raw.url ?? '') !== path) return new ExportError('not_found', NO_SUCH_PATH);
   try {
-    const token = authorizer.authenticate(presentedToken(raw.headersDistinct));
-    authorizer.clearRequest(token, { method: request.method, path, now: clock.now() });
-    request.token = token;
+    const tokenText = presentedToken(raw.headersDistinct);
+    request.token = clearedToken(parts, { tokenText, method: request.method, path });
   } catch (error) {
     return error as Error;
   }
-  awaitBody(raw, reply, settings.bodyBytesMax);
+  awaitBody(raw, reply, parts.settings.bodyBytesMax);
   return undefined;
 }
 
@@ -79,7 +79,11 @@ async function answerCall(
 ): Promise<FastifyReply> {
   const { token, headers } = request;
   if (token === null) throw new TypeError('A request reached its handler without a token.');
-  const call = readExportCall(request.body as Uint8Array | undefined, keyHeader(headers), attemptsMax);
+  const call = readExportCall(request.body as Uint8Array | undefined, {
+    idempotencyHeader: keyHeader(headers),
+    attemptsMax,
+    takesBatches: true,
+  });
   const waitSeconds = call.isBatch ? undefined : appliedWaitSeconds(headers.prefer, longPollMaxMs);
   const patience = patienceOf(call, path, request, waitSeconds, longPollMaxMs);
   const json = await endpoint.answer({ call, token, patience, whenGone: () => goneSignal(reply) });

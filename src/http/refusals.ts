@@ -47,7 +47,8 @@ export function answerErrors(app: FastifyInstance, log: HttpLog, bodyBytesMax: n
   });
 }
 
-const OUR_MISTAKE = problemAnswer(
+/** The answer to what nobody foresaw. */
+export const OUR_MISTAKE = problemAnswer(
   'internal_error',
   'Something went wrong that should not have. Whether an export was queued is not known; the log of the service says more.',
 );

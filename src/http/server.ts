@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
@@ -15,6 +16,8 @@ import { notFound } from './problem.ts';
 import { answerErrors, type HttpLog, refuseUnknownRoutes } from './refusals.ts';
 import { sendProblem } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
+import { ExportSockets } from './ws/export-sockets.ts';
+import type { SocketLimits } from './ws/socket-limits.ts';
 
 export type { HttpSettings } from './http-settings.ts';
 export type { OwnerService } from './owner-routes.ts';
@@ -34,6 +37,8 @@ export interface HttpServerParts {
   readonly clock?: Clock;
   /** Those that are left out are {@link SERVER_LIMITS}'. */
   readonly limits?: Partial<ServerLimits>;
+  /** The same for WebSockets. */
+  readonly socketLimits?: Partial<SocketLimits>;
 }
 
 /** How many may be connected, and how slow they may be. */
@@ -52,7 +57,7 @@ export interface HttpServer extends AsyncDisposable {
   /** Begins to accept. Port 0 picks a free one. */
   listen(host: string, port: number): Promise<{ address: string; port: number }>;
   /**
-   * Accepts nothing more, lets what is in flight end and closes idle connections; what has not ended
+   * Accepts nothing more, lets what is in flight end, closes idle connections and WebSockets; what has not ended
    * {@link ServerLimits.closeGraceMs} later is cut off. Calling it twice, or before `listen`, is harmless.
    */
   close(): Promise<void>;
@@ -76,22 +81,30 @@ const KEEP_ALIVE_TIMEOUT_MS = 72_000;
 export async function createHttpServer(parts: HttpServerParts): Promise<HttpServer> {
   const clock = parts.clock ?? systemClock;
   const limits = { ...SERVER_LIMITS, ...parts.limits };
-  const app = createFastify(parts, limits);
+  const sockets = new ExportSockets({ ...parts, clock });
+  const app = createFastify(parts, limits, sockets);
   refuseUnknownRoutes(app);
   answerErrors(app, parts.log, parts.settings.bodyBytesMax);
   readBodiesAsBytes(app);
   addProbes(app, parts.readiness);
   addExportRoutes(app, { ...parts, clock });
   addOwnerRoutes(app, { ...parts, clock });
+  sockets.attach(app);
   await app.ready();
-  return new FastifyHttpServer(app, clock, new ConnectionLimit(app.server, limits), limits.closeGraceMs);
+  const connectionLimit = new ConnectionLimit(app.server, limits);
+  return new FastifyHttpServer({ app, sockets, clock, connectionLimit, closeGraceMs: limits.closeGraceMs });
 }
 
-function createFastify({ tls, settings }: HttpServerParts, limits: ServerLimits): FastifyInstance {
+function createFastify(
+  { tls, settings }: HttpServerParts,
+  limits: ServerLimits,
+  sockets: ExportSockets,
+): FastifyInstance {
   const options = {
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: limits.timeoutsCheckedEveryMs,
+    shouldUpgradeCallback: (request: IncomingMessage) => sockets.accepts(request),
   };
   return Fastify({
     logger: false,
@@ -107,25 +120,27 @@ function createFastify({ tls, settings }: HttpServerParts, limits: ServerLimits)
   }) as unknown as FastifyInstance;
 }
 
+interface FastifyHttpServerParts {
+  readonly app: FastifyInstance;
+  readonly sockets: ExportSockets;
+  readonly clock: Clock;
+  readonly connectionLimit: ConnectionLimit;
+  readonly closeGraceMs: number;
+}
+
 class FastifyHttpServer implements HttpServer {
-  readonly #app: FastifyInstance;
-  readonly #clock: Clock;
-  readonly #connectionLimit: ConnectionLimit;
-  readonly #closeGraceMs: number;
+  readonly #parts: FastifyHttpServerParts;
   #closed: Promise<void> | undefined;
 
-  constructor(app: FastifyInstance, clock: Clock, connectionLimit: ConnectionLimit, closeGraceMs: number) {
-    this.#closeGraceMs = closeGraceMs;
-    this.#app = app;
-    this.#clock = clock;
-    this.#connectionLimit = connectionLimit;
+  constructor(parts: FastifyHttpServerParts) {
+    this.#parts = parts;
   }
 
   async listen(host: string, port: number): Promise<{ address: string; port: number }> {
     // Given the name, Fastify opens a second server for its other address, of which no limit here knows.
     const address = host === 'localhost' ? (await lookup(host)).address : host;
-    await this.#app.listen({ host: address, port });
-    return this.#app.server.address() as AddressInfo;
+    await this.#parts.app.listen({ host: address, port });
+    return this.#parts.app.server.address() as AddressInfo;
   }
 
   close(): Promise<void> {
@@ -138,10 +153,14 @@ class FastifyHttpServer implements HttpServer {
   }
 
   async #close(): Promise<void> {
-    const { server } = this.#app;
-    this.#connectionLimit[Symbol.dispose]();
-    const cancelCut = this.#clock.schedule(this.#closeGraceMs, () => server.closeAllConnections());
-    await this.#app.close();
+    const { app, sockets, clock, connectionLimit, closeGraceMs } = this.#parts;
+    connectionLimit[Symbol.dispose]();
+    sockets.close();
+    const cancelCut = clock.schedule(closeGraceMs, () => {
+      app.server.closeAllConnections();
+      sockets.terminate();
+    });
+    await app.close();
     cancelCut();
   }
 }

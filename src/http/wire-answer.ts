@@ -26,6 +26,25 @@ export function wireState(job: ExportJob): WireState {
   return job.state === 'queued' && job.attempts === 0 ? 'Pending' : 'Processing';
 }
 
+/** In the order in which an export has them. */
+const WIRE_STATES: readonly WireState[] = ['Pending', 'Processing', 'Finished'];
+
+/** Whether an app that was told `told` has anything new to hear. */
+export function isLaterState(state: WireState, told: WireState): boolean {
+  return WIRE_STATES.indexOf(state) > WIRE_STATES.indexOf(told);
+}
+
+/**
+ * What an app that was last told `told` has still to be told: the export in each later state that it has been in, in
+ * order. An export may have been sent and answered since anybody looked; whoever counts states gets all of them.
+ */
+export function news(job: ExportJob, told: WireState): ExportJob[] {
+  const state = wireState(job);
+  if (!isLaterState(state, told)) return [];
+  const wasProcessing = state === 'Finished' && told === 'Pending' && job.attempts > 0;
+  return wasProcessing ? [{ ...job, state: 'sending', result: null }, job] : [job];
+}
+
 /** An export as JSON text, its members in the order of the original. */
 export function exportAnswer(job: ExportJob, clock: Times): string {
   const response = job.result === null ? '{}' : JSON.stringify(wireResponse(job.result));

@@ -13,6 +13,7 @@ import type { Readiness } from '../../../src/http/probes.ts';
 import {
   createHttpServer,
   type HttpServer,
+  type HttpServerParts,
   type HttpSettings,
   type OwnerService,
 } from '../../../src/http/server.ts';
@@ -24,7 +25,9 @@ import { MemoryJobStore } from './memory-job-store.ts';
 export const DESTINATION = 'https://receiver.example/in';
 export const ROOT_KEY = Buffer.from('bdcd6cbf-b60e-4b3c-be9f-ff664cbc2372');
 
-export interface FixtureOptions {
+export interface FixtureOptions extends Pick<HttpServerParts, 'tls' | 'socketLimits'> {
+  /** Of the server; `limits` are the service's. */
+  readonly serverLimits?: HttpServerParts['limits'];
   readonly settings?: Partial<HttpSettings>;
   readonly keys?: readonly Uint8Array[];
   readonly limits?: Partial<ExportServiceParts['limits']>;
@@ -123,6 +126,9 @@ export class HttpFixture implements AsyncDisposable {
       readiness: options.readiness ?? (async () => ({ isReady: true })),
       log: { unexpectedError: (error) => unexpected.push(error) },
       clock,
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
+      ...(options.serverLimits === undefined ? {} : { limits: options.serverLimits }),
+      ...(options.socketLimits === undefined ? {} : { socketLimits: options.socketLimits }),
     });
     const { port } = await server.listen('127.0.0.1', 0);
     return new HttpFixture({ clock, store, service, server, port, unexpected });
@@ -190,6 +196,15 @@ export class HttpFixture implements AsyncDisposable {
     const socket = await this.connect();
     socket.write(bytes);
     return Buffer.concat(await socket.toArray()).toString('latin1');
+  }
+
+  /** Sends bytes as they are, and gives the first piece that comes back. */
+  async exchangeHead(bytes: string): Promise<string> {
+    const socket = await this.connect();
+    socket.write(bytes);
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return first.toString('latin1');
   }
 }
 
