@@ -4,24 +4,13 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { certificate, TEST_CA } from '../../test/support/destinations/certificates.ts';
 import { HttpFixture, NO_OWNER, ROOT_KEY } from '../../test/support/http/http-fixture.ts';
+import { until } from '../../test/support/until.ts';
 import { Authorizer } from '../auth/authorizer.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { createHttpServer, type ServerLimits } from './server.ts';
-
-/** Turns of the event loop; what is waited for takes a few. */
-const TURNS_MAX = 100_000;
-
-async function until(isSo: () => boolean): Promise<void> {
-  for (let turn = 0; turn < TURNS_MAX; turn += 1) {
-    if (isSo()) return;
-    await setImmediate();
-  }
-  assert.fail('it did not come to pass');
-}
 
 /** A client that keeps what it gets. */
 class Client {

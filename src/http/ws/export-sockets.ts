@@ -106,14 +106,14 @@ export class ExportSockets {
 
   #open(ws: WebSocket, request: IncomingMessage, connection: Socket): void {
     const { service, clock } = this.#parts;
-    const own = new Seats(this.#limits.watchedPerSocketMax);
+    const seats = new Seats(this.#limits.watchedPerSocketMax, this.#seats);
     const socket = new ExportSocket({
       ws,
       connection,
       tokenText: presentedToken(request.headersDistinct),
       endpoint: this.#endpoint,
       watch: (id, wake) => service.watch(id, wake),
-      takeSeat: () => takeBoth(own, this.#seats),
+      takeSeat: () => seats.take(),
       clock,
       limits: this.#limits,
     });
@@ -142,15 +142,4 @@ function createWebSocketServer(frameBytesMax: number, closeTimeoutMs: number): W
     closeTimeout: closeTimeoutMs,
   };
   return new WebSocketServer(options);
-}
-
-/** A seat among the socket's own and one among all, or none. */
-function takeBoth(own: Seats, all: Seats): Disposable | null {
-  using unused = new DisposableStack();
-  for (const seats of [own, all]) {
-    const seat = seats.take();
-    if (seat === null) return null;
-    unused.use(seat);
-  }
-  return unused.move();
 }

@@ -22,7 +22,8 @@ export const SOCKET_LIMITS: SocketLimits = {
   framesUnderWayMax: 16,
   unreadBytesMax: 64 * 1_024,
   unreadMessagesMax: 256,
-  watchedPerSocketMax: 1_000,
+  // About a kilobyte each.
+  watchedPerSocketMax: 10_000,
   watchedMax: 100_000,
   // Below the minute after which routers and proxies forget a connection on which nothing happens.
   pingIntervalMs: 30_000,

@@ -21,11 +21,26 @@ interface KnownKey {
 export class MemoryJobStore implements JobStore {
   /** When set, every call rejects with it. */
   failure: Error | null = null;
+  /** Called for each job that was taken in, before the answer. */
+  afterInsert: (id: string) => void = () => {};
+  /** Inserts that were asked for and not answered: now, and the most there were. */
+  insertsUnderWay = 0;
+  insertsUnderWayMost = 0;
+  /** Calls of `get`. */
+  gets = 0;
   /** What was taken in, in order. */
   readonly inserted: NewJob[] = [];
   readonly #jobs = new Map<string, ExportJob>();
   readonly #keys = new Map<string, KnownKey>();
   readonly #listeners = new Set<(ids: readonly string[]) => void>();
+  #mayInsert: Promise<void> = Promise.resolve();
+
+  /** Lets inserts wait until what it returns is resolved. */
+  holdInserts(): PromiseWithResolvers<void> {
+    const held = Promise.withResolvers<void>();
+    this.#mayInsert = held.promise;
+    return held;
+  }
 
   /** Moves a job on, as a worker would, and tells whoever listens. */
   change(id: string, changes: Partial<ExportJob>): void {
@@ -36,6 +51,14 @@ export class MemoryJobStore implements JobStore {
   }
 
   async insert(jobs: readonly NewJob[], limits: InsertLimits): Promise<InsertResult> {
+    this.insertsUnderWay += 1;
+    this.insertsUnderWayMost = Math.max(this.insertsUnderWayMost, this.insertsUnderWay);
+    await this.#mayInsert;
+    this.insertsUnderWay -= 1;
+    return this.#insert(jobs, limits);
+  }
+
+  #insert(jobs: readonly NewJob[], limits: InsertLimits): InsertResult {
     this.#failIfTold();
     const pending = new Map<string, number>();
     const newKeys = new Map<string, KnownKey>();
@@ -54,10 +77,13 @@ export class MemoryJobStore implements JobStore {
       if (count > limits.pendingMax) return { kind: 'refused', reason: 'too_many_pending', index };
       pending.set(destination, count);
     }
-    return { kind: 'inserted', jobs: jobs.map((job) => this.#insertOne(job)) };
+    const inserted = jobs.map((job) => this.#insertOne(job));
+    for (const { job, isRepeat } of inserted) if (!isRepeat) this.afterInsert(job.id);
+    return { kind: 'inserted', jobs: inserted };
   }
 
   async get(ids: readonly string[]): Promise<(ExportJob | null)[]> {
+    this.gets += 1;
     this.#failIfTold();
     return ids.map((id) => this.#jobs.get(id) ?? null);
   }

@@ -12,8 +12,6 @@ export interface FrameOptions {
   readonly isMasked?: boolean;
   /** What the length says, where it is not to be the payload's. */
   readonly length?: number | bigint;
-  /** Writes a short length in 8 bytes, which the RFC forbids. */
-  readonly isLengthLong?: boolean;
 }
 
 /** A frame of a server. */
@@ -31,7 +29,7 @@ export function frameBytes(payload: Uint8Array | string = '', options: FrameOpti
   const length = BigInt(options.length ?? data.length);
   const head = [(fin ? 0x80 : 0) | (reserved << 4) | opcode];
   const maskBit = isMasked ? 0x80 : 0;
-  const isLong = options.isLengthLong || length > 0xffffn;
+  const isLong = length > 0xffffn;
   const size = Buffer.alloc(isLong ? 8 : length > 125n ? 2 : 0);
   if (isLong) size.writeBigUInt64BE(length);
   else if (size.length === 2) size.writeUInt16BE(Number(length));
