@@ -100,6 +100,18 @@ describe('a client that does not read', () => {
     assert.equal((await fixture.send({ body: { id } })).json.state, 'Finished');
   });
 
+  it('for a while, and then does, is kept: reading is a sign too', async () => {
+    await using fixture = await HttpFixture.start(MANY);
+    using raw = await deafClient(fixture, 500);
+    for (const { id } of fixture.store.inserted) fixture.store.change(id, LARGE);
+    await untilQuiet(fixture);
+    fixture.clock.advance(pingIntervalMs);
+    const { gets } = fixture.store;
+    while (fixture.store.gets === gets) await raw.next();
+    fixture.clock.advance(pingIntervalMs);
+    assert.equal(fixture.clock.scheduled, 1);
+  });
+
   it('but pings is answered as far as it reads, and costs no more than a piece of its pings', async () => {
     await using fixture = await HttpFixture.start();
     using raw = await RawSocket.open(fixture.port);
