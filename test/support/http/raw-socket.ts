@@ -75,9 +75,13 @@ export class RawSocket implements Disposable {
   }
 
   /** Connects and shakes hands; `after` is sent in the same piece. */
-  static async open(port: number, after: Uint8Array = Buffer.alloc(0)): Promise<RawSocket> {
+  static async open(
+    port: number,
+    after: Uint8Array = Buffer.alloc(0),
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<RawSocket> {
     const raw = new RawSocket(net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }));
-    raw.socket.write(Buffer.concat([Buffer.from(handshake()), after]));
+    raw.socket.write(Buffer.concat([Buffer.from(handshake(headers)), after]));
     const head = await raw.#readHead();
     if (!head.startsWith('HTTP/1.1 101 ')) throw new Error(`No handshake: ${head}`);
     return raw;
