@@ -8,7 +8,7 @@ import { mint } from '../../src/macaroon/macaroon.ts';
 import { TemporaryDirectory } from './temporary-store.ts';
 
 export const ROOT_KEY = 'a-root-key-for-tests-4c1b8f';
-const LAUNCHER = fileURLToPath(new URL('../../bin/export-service.js', import.meta.url));
+export const LAUNCHER = fileURLToPath(new URL('../../bin/export-service.js', import.meta.url));
 
 /** What a service under test needs: plain HTTP to this machine is open, and the tests know the root key. */
 const OPEN_FLAGS = ['--allow-http', '--allow-network', '127.0.0.0/8'];
