@@ -2,17 +2,19 @@
 // Plain JavaScript, and nothing newer than what Node 20 reads: it must get far enough to say what is missing.
 import { existsSync } from 'node:fs';
 
-const NODE_MAJOR_MIN = 24;
+// From here on a server can say which requests become WebSockets (`shouldUpgradeCallback`).
+const NODE_MIN = { major: 24, minor: 9 };
 
 const source = new URL('../src/main.ts', import.meta.url);
 const isCheckout = existsSync(source);
 
-if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR_MIN) {
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < NODE_MIN.major || (major === NODE_MIN.major && minor < NODE_MIN.minor)) {
   const remedy = isCheckout
     ? '`npm ci` brings Node 26 into this checkout, then use `npx export-service`'
     : '`npm install node@26` next to it, then use `npx export-service`';
   process.stderr.write(
-    `export-service: this is Node ${process.versions.node}, and Node ${NODE_MAJOR_MIN} or newer is needed: ${remedy}\n`,
+    `export-service: this is Node ${process.versions.node}, and Node ${NODE_MIN.major}.${NODE_MIN.minor} or newer is needed: ${remedy}\n`,
   );
   process.exitCode = 1;
 } else {

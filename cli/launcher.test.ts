@@ -32,15 +32,29 @@ test('the launcher hands arguments in and results and exit code out', () => {
   assert.match(wrong.stderr, /^export-service: unknown command "nope".*\n$/);
 });
 
-test('under an old Node the launcher says in one line how to get a new one, exit code 1', () => {
-  const { status, stdout, stderr } = launch(
+/** Asks for help under another version of Node. */
+function launchUnder(node: string): ReturnType<typeof launch> {
+  return launch(
     ['--help'],
-    "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })",
+    `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } })`,
   );
-  assert.equal(status, 1);
-  assert.equal(stdout, '');
-  assert.match(
-    stderr,
-    /^export-service: this is Node 20\.20\.2, and Node 24 or newer is needed: `npm ci` .+\n$/,
-  );
+}
+
+test('under an old Node the launcher says in one line how to get a new one, exit code 1', () => {
+  for (const node of ['20.20.2', '24.8.0']) {
+    const { status, stdout, stderr } = launchUnder(node);
+    assert.equal(status, 1);
+    assert.equal(stdout, '');
+    const version = node.replaceAll('.', '\\.');
+    assert.match(
+      stderr,
+      new RegExp(
+        `^export-service: this is Node ${version}, and Node 24\\.9 or newer is needed: .npm ci. .+\\n$`,
+      ),
+    );
+  }
+});
+
+test('under the oldest Node that is new enough, and the next major, the launcher runs', () => {
+  for (const node of ['24.9.0', '25.0.0']) assert.equal(launchUnder(node).status, 0);
 });

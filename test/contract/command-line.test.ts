@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { request } from 'undici';
+import type { WireProblem } from '../../client/wire.ts';
 import { runMain } from '../support/captured-io.ts';
 import * as nasty from '../support/destinations/nasty.ts';
 import { LAUNCHER, tokenFor } from '../support/service.ts';
@@ -29,6 +30,13 @@ async function started(args: readonly string[], env: Readonly<Record<string, str
       directory[Symbol.dispose]();
     },
   };
+}
+
+/** A POST to `/lp/export`; resolves with the problem. */
+async function post(url: string, token: string, json: object): Promise<WireProblem> {
+  const headers = { 'x-api-key': token };
+  const { body } = await request(`${url}/lp/export`, { method: 'POST', headers, body: JSON.stringify(json) });
+  return (await body.json()) as WireProblem;
 }
 
 /** A port that was free a moment ago. */
@@ -59,19 +67,34 @@ describe('1.1 the command line', () => {
     it(`${flag} is the secret, and no arbiter is asked`, async () => {
       await using service = await started([flag, 'S', '-p', '0', '-v']);
       const destination = 'https://receiver.example/in';
-      const statusWith = async (rootKey: string) => {
-        const { statusCode, body } = await request(`${service.url}/lp/export`, {
-          method: 'POST',
-          headers: { 'x-api-key': tokenFor({ destination, path: '/lp/export', rootKey }) },
-          body: JSON.stringify({ id: '018f0000-0000-7000-8000-000000000000' }),
-        });
-        await body.dump();
-        return statusCode;
-      };
-      assert.equal(await statusWith('S'), 404);
-      assert.equal(await statusWith('s'), 401);
+      const poll = { id: '018f0000-0000-7000-8000-000000000000' };
+      assert.equal(
+        (await post(service.url, tokenFor({ destination, rootKey: 'S' }), poll)).code,
+        'unknown_export',
+      );
+      assert.equal(
+        (await post(service.url, tokenFor({ destination, rootKey: 's' }), poll)).code,
+        'invalid_token',
+      );
     });
   }
+
+  it('differs: a destination must be https:, and no address inside of the box, unless a flag allows it', async () => {
+    await using service = await started(['-s', 'S', '-p', '0']);
+    for (const uri of [
+      'http://receiver.example/',
+      'https://10.0.0.1/',
+      'https://[::1]/',
+      'https://169.254.169.254/',
+    ]) {
+      const token = tokenFor({ destination: uri, rootKey: 'S' });
+      assert.equal(
+        (await post(service.url, token, { id: '', uri, data: '{}' })).code,
+        'destination_refused',
+        uri,
+      );
+    }
+  });
 
   it('the port is 8080 and the name export-service unless told otherwise', async () => {
     const { stdout } = await runMain(['-v', '--print-config', '--json']);

@@ -188,6 +188,13 @@ describe('1.2 the request: body', () => {
     assert.equal((await ask({ uri: 'https://other.example/' })).json.code, 'unknown_export');
   });
 
+  it('differs: a body has a limit, and a larger one is 413', async () => {
+    await using fixture = await HttpFixture.start({ settings: { bodyBytesMax: 200 } });
+    assert.equal((await post(fixture, JSON.stringify(FRESH).padEnd(200))).status, 200);
+    const answer = await post(fixture, JSON.stringify(FRESH).padEnd(201));
+    assert.deepEqual([answer.status, answer.json.code], [413, 'payload_too_large']);
+  });
+
   it('differs: a JSON array is a batch', async () => {
     await using fixture = await HttpFixture.start();
     assert.equal((await post(fixture, [FRESH, FRESH])).json.length, 2);
@@ -283,6 +290,23 @@ describe('1.3 the response', () => {
     assert.equal(destination.received.length, 3);
   });
 
+  it('differs: while it waits for another attempt it tells how many there were, when, and why', async () => {
+    await using fixture = await HttpFixture.start();
+    const id = await fixture.submit();
+    const lastError = { code: 'timeout', detail: 'No answer.' } as const;
+    const nextAttemptAt = fixture.clock.steady() + 5_000;
+    fixture.store.change(id, { state: 'waiting', attempts: 1, nextAttemptAt, lastError });
+    const { json } = await post(fixture, { id }, { path: '/export' });
+    assert.deepEqual(json, {
+      id,
+      state: 'Processing',
+      ext_response: {},
+      attempts: 1,
+      next_attempt_at: '2026-03-01T12:00:05.000Z',
+      last_error: lastError,
+    });
+  });
+
   it('"attempts_max": 1 asks for what the original did: one attempt, and its status is the result', async () => {
     await using service = await ServiceProcess.start(['--retry-base', '1ms']);
     await using destination = await nasty.answers('503 Service Unavailable');
@@ -304,6 +328,34 @@ describe('1.3 the response', () => {
 });
 
 describe('1.4 the life of a request', () => {
+  it('differs: what was answered outlives a kill, and is sent', async () => {
+    await using service = await ServiceProcess.start();
+    let isUp = false;
+    await using destination = await startDestination({
+      onRequest: (socket) => isUp && socket.write(answerText('200 OK')),
+    });
+    const token = tokenFor({ destination: destination.url });
+    const ask = async (body: object) => {
+      const headers = { 'x-api-key': token, prefer: 'wait=30' };
+      const answer = await request(`${service.url}/export`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(body),
+      });
+      return (await answer.body.json()) as { id: string; state: string };
+    };
+    const lost = ask({ uri: destination.url, data: '{}', idempotency_key: 'once' });
+    const isLost = assert.rejects(lost);
+    await destination.arrived(1);
+    await service.end('SIGKILL');
+    await isLost;
+    isUp = true;
+    await service.start();
+    const again = await ask({ uri: destination.url, data: '{}', idempotency_key: 'once' });
+    assert.equal(again.state, 'Finished');
+    assert.equal(destination.received[1]?.headers['webhook-id'], again.id);
+  });
+
   it('a new request is answered at once with Pending, whatever time-out it names', async () => {
     await using fixture = await HttpFixture.start();
     const answer = await post(fixture, FRESH, { path: '/lp/export?timeout=60' });
