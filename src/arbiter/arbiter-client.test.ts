@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
+import { Reply } from 'zeromq';
 import { makeCurveKeys } from '../../cli/demo/arbiter-server.ts';
 import {
   answersBytes,
@@ -59,6 +60,28 @@ async function listen(
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   return Object.assign(server, { endpoint: `tcp://127.0.0.1:${port}` });
+}
+
+/** Answers the first request with these frames, whatever it is. */
+async function startBareServer(...frames: Buffer[]) {
+  const keys = makeCurveKeys();
+  const socket = new Reply({ curveServer: true, curveSecretKey: keys.secretKey, linger: 0 });
+  const disconnected = new Promise<void>((resolve) => {
+    socket.events.on('disconnect', () => resolve());
+  });
+  await socket.bind('tcp://127.0.0.1:*');
+  const answered = socket.receive().then(() => socket.send(frames));
+  return {
+    disconnected,
+    client: async () => {
+      await using arbiter = await TestArbiter.start();
+      return clientOf(arbiter, { endpoint: socket.lastEndpoint ?? '', serverKey: keys.publicKey });
+    },
+    async [Symbol.asyncDispose]() {
+      await answered;
+      socket.close();
+    },
+  };
 }
 
 describe('asking for the secret', () => {
@@ -186,14 +209,19 @@ describe('when it brings none, the error says why and what to do', () => {
   });
 
   it('an answer that is too long cuts the connection, and ends as none', async () => {
-    await using arbiter = await TestArbiter.start();
-    const { client, clock } = await clientOf(arbiter);
-    arbiter.misbehaviour = answersBytes(Buffer.alloc(4 * ZEST_FRAME_BYTES_MAX));
+    await using server = await startBareServer(Buffer.alloc(4 * ZEST_FRAME_BYTES_MAX));
+    const { client, clock } = await server.client();
     const asking = refusal(client.fetchSecret(never));
-    await arbiter.asked(1);
-    await eventLoopTurns();
+    await server.disconnected;
     clock.advance(ASK_TIMEOUT_MS);
     assert.match(await asking, /did not answer within 5 s/);
+  });
+
+  it('an answer of several frames is none', async () => {
+    const secret = encodeAnswer({ code: 69, contentFormat: 0, payload: Buffer.from('secret') });
+    await using server = await startBareServer(Buffer.from(secret), Buffer.from('more'));
+    const { client } = await server.client();
+    assert.match(await refusal(client.fetchSecret(never)), /2 frames and not one/);
   });
 
   it('nobody there: says that there was no connection', async () => {
@@ -299,6 +327,25 @@ describe('watching the connection', () => {
     await eventLoopTurns();
     assert.equal(connections, 3);
     assert.equal(arbiter.asks, 1, 'watching asks for nothing');
+  });
+
+  it('begins anew after something else had the port, with which ZeroMQ gives up for good', async () => {
+    await using arbiter = await TestArbiter.start();
+    const port = Number(arbiter.endpoint.split(':').at(-1));
+    let isArbiters = false;
+    await using relay = await listen((near) => {
+      near.on('error', () => {});
+      if (isArbiters) near.pipe(connect(port, '127.0.0.1')).pipe(near);
+      else near.end('HTTP/1.1 400 Bad Request\r\n\r\n');
+    });
+    const { client, clock } = await clientOf(arbiter, { endpoint: relay.endpoint });
+    const { promise: connected, resolve } = Promise.withResolvers<void>();
+    using _watch = client.watch(resolve);
+    await once(relay, 'connection');
+    while (clock.scheduled === 0) await eventLoopTurns();
+    isArbiters = true;
+    clock.advance(5_000);
+    await connected;
   });
 
   it('asks the system to find out when the other side has silently gone', {

@@ -1,6 +1,7 @@
 import type { Request } from 'zeromq';
 import type { Clock } from '../export/clock.ts';
 import { type Progress, refused, unanswered, unreadable } from './arbiter-error.ts';
+import { ArbiterWatch } from './arbiter-watch.ts';
 import type { ArbiterCredentials } from './credentials.ts';
 import {
   CONTENT_FORMATS,
@@ -114,10 +115,13 @@ export class ArbiterClient {
    * @param onConnected hears each time it has come about: at first, and again after it was lost
    */
   watch(onConnected: () => void): Disposable {
-    const socket = this.#open(KEEPALIVE);
-    socket.events.on('handshake', onConnected);
-    socket.connect(this.#parts.endpoint);
-    return { [Symbol.dispose]: () => socket.close() };
+    const { clock, endpoint } = this.#parts;
+    return new ArbiterWatch({
+      open: () => this.#open(KEEPALIVE),
+      connect: (socket) => socket.connect(endpoint),
+      clock,
+      onConnected,
+    });
   }
 
   /** One request, one answer, on a socket and with a key pair of their own, as every client of an arbiter does. */

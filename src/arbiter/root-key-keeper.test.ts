@@ -228,6 +228,7 @@ describe('when the lost connection is back', () => {
 
   it('an ask that then brings no key is repeated with backoff, and further reconnections do not hurry it', async () => {
     await using fixture = await withKey();
+    await fixture.wait(10 * RECONNECTION_PAUSE_MS);
     await fixture.connect();
     await fixture.fail();
     for (let tenth = 0; tenth < 9; tenth += 1) {
@@ -253,6 +254,9 @@ describe('when the lost connection is back', () => {
     assert.equal(fixture.asks, 3);
     await fixture.wait(1);
     assert.equal(fixture.asks, 4);
+    await fixture.answer();
+    await fixture.wait(10 * RECONNECTION_PAUSE_MS);
+    assert.equal(fixture.asks, 4, 'and that is all');
   });
 
   it('in the middle of an ask that was lost with it, it asks at once the first time, then with backoff', async () => {

@@ -108,7 +108,6 @@ export class RootKeyKeeper implements AsyncDisposable {
     this.#failures = 0;
     this.#lastError = null;
     this.#keyAt = this.#now;
-    this.#unschedule();
     if (this.#lostMeanwhile === 'first') this.#askAt(this.#now);
     else if (this.#lostMeanwhile === 'again') this.#askAt(this.#keyAt + RECONNECTION_PAUSE_MS);
   }

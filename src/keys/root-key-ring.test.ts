@@ -200,15 +200,34 @@ describe('when the store fails', () => {
     const fixture = new Fixture();
     const ring = await fixture.open();
     await ring.add(keyOf('one'));
-    fixture.clock.advance(HOUR);
-    fixture.secrets.failure = new Error('no room');
+    fixture.clock.advance(HOUR - 1);
+    await ring.upkeep();
+    fixture.secrets.duringWrite = () => {
+      throw new Error('no room');
+    };
+    fixture.clock.advance(1);
     ring.used(ring.keys[0] ?? assert.fail());
     await fixture.settle();
     assert.match(String(fixture.errors), /no room/);
-    fixture.secrets.failure = null;
+    fixture.secrets.duringWrite = () => {};
+    const next = await fixture.open();
+    await next.upkeep();
     const written = fixture.secrets.writes;
     await ring.upkeep();
     assert.equal(fixture.secrets.writes, written + 1);
+  });
+
+  it('a key that comes in the middle of a write is written too', async () => {
+    const fixture = new Fixture();
+    const ring = await fixture.open();
+    let second: Promise<unknown> = Promise.resolve();
+    fixture.secrets.duringWrite = () => {
+      fixture.secrets.duringWrite = () => {};
+      second = ring.add(keyOf('two'));
+    };
+    await ring.add(keyOf('one'));
+    await second;
+    assert.deepEqual(names(await fixture.open()), ['two', 'one']);
   });
 
   it('a stop ends all the same', async () => {

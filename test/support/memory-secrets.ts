@@ -4,6 +4,8 @@ import type { SecretStore } from '../../src/export/job-store.ts';
 export class MemorySecrets implements SecretStore {
   /** When set, every call rejects with it. */
   failure: Error | null = null;
+  /** Runs in the middle of every write; what it throws is what becomes of the write. */
+  duringWrite: () => void = () => {};
   /** How often something was written. */
   writes = 0;
   readonly #values = new Map<string, Uint8Array>();
@@ -24,6 +26,7 @@ export class MemorySecrets implements SecretStore {
     const isExpected =
       stored === null || expected === null ? stored === expected : Buffer.compare(stored, expected) === 0;
     if (!isExpected) return false;
+    this.duringWrite();
     this.#values.set(name, value);
     this.writes += 1;
     return true;
