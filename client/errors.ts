@@ -21,6 +21,8 @@ export type ServiceErrorCode =
   | 'rate_limited'
   | 'too_many_waiting'
   | 'budget_exhausted'
+  | 'already_finished'
+  | 'budget_exhausted'
   | 'no_root_key'
   | 'store_unavailable'
   | 'shutting_down'

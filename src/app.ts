@@ -8,10 +8,12 @@ import { createEgressGuard, type EgressGuard, parseNetwork } from './delivery/eg
 import { HttpDeliverer } from './delivery/http-deliverer.ts';
 import { Chore } from './export/chore.ts';
 import { type Clock, systemClock } from './export/clock.ts';
+import { Consent } from './export/consent.ts';
 import type { Deliverer } from './export/deliverer.ts';
 import { ExportService } from './export/export-service.ts';
 import { JobFeed } from './export/job-feed.ts';
 import type { JobStore } from './export/job-store.ts';
+import { OwnerService } from './export/owner-service.ts';
 import { deleteOldResults, endOldExports } from './export/retention.ts';
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import type { Readiness } from './http/probes.ts';
@@ -66,9 +68,11 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const random = overrides.random ?? Math.random;
   const rootKeys = cleanup.use(await openRootKeys({ secrets: store.secrets, masterKey, clock, random, log }));
 
+  const consent = new Consent();
   const dispatcher = new Dispatcher({
     store,
     deliverer,
+    consent,
     clock,
     random,
     retryPolicy,
@@ -96,6 +100,14 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       waitingMax: config.waitingMax,
       ageMsMax: config.ageMsMax,
     },
+  });
+  const owner = new OwnerService({
+    store,
+    resume: (lanes) => dispatcher.resume(lanes),
+    consent,
+    clock,
+    newId: uuidV7,
+    ageMsMax: config.ageMsMax,
   });
   const chore = (what: string, step: () => Promise<number>): Chore =>
     cleanup.use(new Chore({ clock, step, onError: (error) => log.error({ err: error }, `${what} failed`) }));
@@ -137,6 +149,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const now = { wall: clock.now(), steady: clock.steady() };
   const recovered = await store.recover(now, retryDelayMsMax(retryPolicy));
   if (recovered > 0) log.warn({ exports: recovered }, 'attempts cut off by the last stop are repeated');
+  await owner.start();
   const { port } = await server.listen(config.host, config.port).catch((error: unknown) => {
     throw listenError(error, config.host, config.port);
   });

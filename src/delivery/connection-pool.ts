@@ -23,6 +23,11 @@ export interface PoolLimits {
 
 export type RequestOptions = Omit<Dispatcher.RequestOptions, 'origin'>;
 
+/** The request was not opened, because it may not leave any more. */
+export class HeldBackError extends Error {
+  override readonly name = 'HeldBackError';
+}
+
 /**
  * A connection to one origin that carries one request at a time.
  *
@@ -38,6 +43,7 @@ export class Connection {
   #isReady = false;
   /** What had been read from the socket when the present request was given to it; null when it had yet to be opened. */
   #bytesReadBefore: number | null = null;
+  #mayLeave: () => boolean = () => true;
 
   constructor(url: URL, connector: Connector, onDisconnect: (connection: Connection) => void) {
     this.origin = url.origin;
@@ -78,8 +84,14 @@ export class Connection {
     return this.#socket !== null && this.#socket.bytesRead > (this.#bytesReadBefore ?? 0);
   }
 
-  request(options: RequestOptions): Promise<Dispatcher.ResponseData> {
+  /**
+   * @param mayLeave asked just before the request is written: at once over an open connection, or when it has been opened
+   * @throws HeldBackError when it may not
+   */
+  async request(options: RequestOptions, mayLeave: () => boolean): Promise<Dispatcher.ResponseData> {
+    this.#mayLeave = mayLeave;
     if (!this.isOpen) this.#forgetSocket();
+    else if (!mayLeave()) throw new HeldBackError();
     this.#bytesReadBefore = this.#socket?.bytesRead ?? null;
     return this.#client.request(options);
   }
@@ -98,6 +110,11 @@ export class Connection {
         this.#address = address;
       },
       onReady: (socket) => {
+        if (!this.#mayLeave()) {
+          socket.destroy();
+          callback(new HeldBackError(), null);
+          return;
+        }
         this.#isReady = true;
         callback(null, socket);
       },

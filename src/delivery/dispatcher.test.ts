@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { openTemporaryStore } from '../../test/support/temporary-store.ts';
+import { Consent } from '../export/consent.ts';
 import type { Deliverer, Delivery } from '../export/deliverer.ts';
 import { ExportError } from '../export/errors.ts';
 import type { AttemptOutcome, JobState, Lane } from '../export/job.ts';
@@ -90,6 +91,7 @@ class Bench implements AsyncDisposable {
     return new Dispatcher({
       store: this.store,
       deliverer: this.deliverer,
+      consent: new Consent(),
       clock: this.clock,
       random: () => 0.5,
       retryPolicy: { retryBaseMs: 5_000 },

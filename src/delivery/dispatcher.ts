@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from '../export/clock.ts';
+import type { Consent } from '../export/consent.ts';
 import type { Deliverer, Delivery } from '../export/deliverer.ts';
 import type { Dispatch } from '../export/dispatch.ts';
 import { type Attempt, type Lane, laneKey } from '../export/job.ts';
@@ -16,6 +17,7 @@ import type { RetryPolicy } from '../export/retry-policy.ts';
 export interface DispatcherParts {
   readonly store: JobStore;
   readonly deliverer: Deliverer;
+  readonly consent: Consent;
   readonly clock: Clock;
   /** Numbers in [0, 1), for jitter. */
   readonly random: () => number;
@@ -93,9 +95,7 @@ export class Dispatcher implements Dispatch {
   /** Begins to send what the store holds. */
   async start(): Promise<void> {
     const { store, clock } = this.#parts;
-    for (const backlog of await store.busyLanes(clock.steady())) {
-      this.#note(this.#stateOf(backlog.lane), backlog);
-    }
+    this.resume(await store.busyLanes(clock.steady()));
     this.#scheduleRenewal();
   }
 
@@ -122,6 +122,11 @@ export class Dispatcher implements Dispatch {
     if (state.isPaused && (state.cancelTimer !== null || state.places > 0)) return;
     state.hasDue = true;
     this.#claimFor(state);
+  }
+
+  /** These lanes have, or may send, something again. */
+  resume(lanes: readonly LaneBacklog[]): void {
+    for (const backlog of lanes) this.#note(this.#stateOf(backlog.lane), backlog);
   }
 
   /**
@@ -163,7 +168,7 @@ export class Dispatcher implements Dispatch {
       if (this.#sending.size > 0) await store.extendLeases([...this.#sending.values()], this.#leaseEnd());
       const lanes = await store.rescue({ wall: clock.now(), steady: clock.steady() }, RESCUE_JOBS_MAX);
       if (lanes.length > 0) observer.rescued(lanes.length);
-      for (const backlog of lanes) this.#note(this.#stateOf(backlog.lane), backlog);
+      this.resume(lanes);
     } catch (error) {
       observer.storeFailed('renew', error);
     }
@@ -313,14 +318,15 @@ export class Dispatcher implements Dispatch {
     const claimNext = this.#isStopping || this.#line.length > 0 ? 0 : 1;
     const next = await this.#settle(settlement, claimNext);
     if (this.#sending.get(job.id) === job) this.#sending.delete(job.id);
+    this.#parts.consent.forget(job.id);
     if (next === null) return;
     this.#begin(state, next, 1, queuedCount);
   }
 
   async #deliver(job: ClaimedJob): Promise<Settlement> {
-    const { deliverer, clock, random, retryPolicy, observer } = this.#parts;
+    const { deliverer, consent, clock, random, retryPolicy, observer } = this.#parts;
     const startedAt = clock.now();
-    const delivery = await deliverer.deliver(job, this.#stop.signal);
+    const delivery = await deliverer.deliver(job, this.#stop.signal, () => consent.permits(job));
     const endedAt = clock.now();
     const verdict = judgeAttempt(job, delivery.outcome, retryPolicy, clock.steady(), random());
     const attempt = attemptRecord(job, delivery, startedAt, endedAt);

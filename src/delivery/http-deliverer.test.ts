@@ -26,6 +26,8 @@ interface Setup extends Partial<HttpDelivererOptions> {
 class Fixture implements AsyncDisposable {
   readonly clock = new ManualClock(NOW);
   readonly deliverer: HttpDeliverer;
+  /** What is answered when a request is about to be opened. */
+  mayLeave = true;
 
   constructor({ resolver, allowNetworks = [LOOPBACK], allowHttp = true, ...options }: Setup = {}) {
     this.deliverer = new HttpDeliverer({
@@ -44,7 +46,7 @@ class Fixture implements AsyncDisposable {
     data: string | Uint8Array = '{}',
     signal = new AbortController().signal,
   ): Promise<Delivery> {
-    return this.deliverer.deliver(job(destination, data), signal);
+    return this.deliverer.deliver(job(destination, data), signal, () => this.mayLeave);
   }
 
   /** One that leaves no timer behind, whatever happened. */
@@ -666,13 +668,29 @@ describe('kept connections', () => {
     assert.deepEqual([one.openConnections, two.openConnections], [1, 2]);
   });
 
+  it('carry nothing that may not leave any more: neither new ones nor kept ones', async () => {
+    await using destination = await nasty.answers();
+    await using fixture = new Fixture();
+    const heldBack = { outcome: { kind: 'stopped', sent: false } };
+    fixture.mayLeave = false;
+    assert.deepEqual((await fixture.deliver(destination.url)).outcome, heldBack.outcome);
+    fixture.mayLeave = true;
+    assert.equal((await fixture.deliver(destination.url)).outcome.kind, 'answered');
+    fixture.mayLeave = false;
+    assert.deepEqual((await fixture.deliver(destination.url)).outcome, heldBack.outcome);
+    fixture.mayLeave = true;
+    assert.equal((await fixture.deliver(destination.url)).outcome.kind, 'answered');
+    await destination.quiet();
+    assert.equal(destination.received.length, 2);
+  });
+
   it('are closed when the deliverer is disposed, twice even, with what is in flight', async () => {
     await using destination = await nasty.answers();
     await using silent = await nasty.neverAnswers();
     const { clock, deliverer } = new Fixture({ resolver: () => {} });
     const signal = new AbortController().signal;
-    await deliverer.deliver(job(destination.url, '{}'), signal);
-    const inFlight = deliverer.deliver(job(silent.url, '{}'), signal);
+    await deliverer.deliver(job(destination.url, '{}'), signal, () => true);
+    const inFlight = deliverer.deliver(job(silent.url, '{}'), signal, () => true);
     await silent.arrived(1);
     await deliverer[Symbol.asyncDispose]();
     await deliverer[Symbol.asyncDispose]();

@@ -2,7 +2,7 @@ import type { Clock } from '../export/clock.ts';
 import type { Deliverer, Delivery } from '../export/deliverer.ts';
 import type { AttemptOutcome } from '../export/job.ts';
 import type { ClaimedJob } from '../export/job-store.ts';
-import { type Connection, ConnectionPool, type RequestOptions } from './connection-pool.ts';
+import { type Connection, ConnectionPool, HeldBackError, type RequestOptions } from './connection-pool.ts';
 import { Connector } from './connector.ts';
 import { AddressRefusedError, type EgressGuard } from './egress-guard.ts';
 import { failure, failureOf } from './failures.ts';
@@ -46,18 +46,23 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
     });
   }
 
-  async deliver(job: ClaimedJob, signal: AbortSignal): Promise<Delivery> {
+  async deliver(job: ClaimedJob, signal: AbortSignal, mayLeave: () => boolean): Promise<Delivery> {
     if (signal.aborted) return unconnected({ kind: 'stopped', sent: false });
     const url = URL.parse(job.lane.destination);
     // Judged when the export was taken too, but perhaps under other settings: a restart may lie between.
     const refusal = url === null ? 'The destination is not a URL.' : this.#options.guard.refusal(url);
     if (url === null || refusal !== null) return unconnected(refused(refusal ?? ''));
-    return this.#deliverTo(url, job, signal);
+    return this.#deliverTo(url, job, signal, mayLeave);
   }
 
-  async #deliverTo(url: URL, job: ClaimedJob, signal: AbortSignal): Promise<Delivery> {
+  async #deliverTo(
+    url: URL,
+    job: ClaimedJob,
+    signal: AbortSignal,
+    mayLeave: () => boolean,
+  ): Promise<Delivery> {
     const { clock, attemptTimeoutMs } = this.#options;
-    const exchange = new Exchange(this.#pool, url, this.#request(url, job), this.#options);
+    const exchange = new Exchange(this.#pool, url, this.#request(url, job), mayLeave, this.#options);
     const interruption = Promise.withResolvers<AttemptOutcome>();
     const stop = () => interruption.resolve({ kind: 'stopped', sent: exchange.mayHaveSent });
     signal.addEventListener('abort', stop, { once: true });
@@ -109,6 +114,7 @@ type Phase = 'connecting' | 'waiting for the answer' | 'reading the answer';
 class Exchange {
   readonly #pool: ConnectionPool;
   readonly #request: RequestOptions;
+  readonly #mayLeave: () => boolean;
   readonly #options: HttpDelivererOptions;
   readonly #connection: Connection;
   #hasHead = false;
@@ -116,9 +122,16 @@ class Exchange {
   /** The connection is no longer ours. */
   #isLetGo = false;
 
-  constructor(pool: ConnectionPool, url: URL, request: RequestOptions, options: HttpDelivererOptions) {
+  constructor(
+    pool: ConnectionPool,
+    url: URL,
+    request: RequestOptions,
+    mayLeave: () => boolean,
+    options: HttpDelivererOptions,
+  ) {
     this.#pool = pool;
     this.#request = request;
+    this.#mayLeave = mayLeave;
     this.#options = options;
     this.#connection = pool.acquire(url);
   }
@@ -152,7 +165,7 @@ class Exchange {
 
   async #send(): Promise<AttemptOutcome> {
     const connection = this.#connection;
-    const { statusCode, headers, body } = await connection.request(this.#request);
+    const { statusCode, headers, body } = await connection.request(this.#request, this.#mayLeave);
     this.#hasHead = true;
     this.#addressAnswered = connection.address;
     const coding = headers['content-encoding'];
@@ -173,6 +186,7 @@ class Exchange {
   }
 
   #outcomeOf(error: unknown): AttemptOutcome {
+    if (error instanceof HeldBackError) return { kind: 'stopped', sent: false };
     if (error instanceof AddressRefusedError) return refused(error.message);
     return { kind: 'failed', failure: failureOf(error, this.#connection.hasAnswerBegun) };
   }

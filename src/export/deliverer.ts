@@ -5,8 +5,9 @@ import type { ClaimedJob } from './job-store.ts';
 export interface Deliverer {
   /**
    * @param signal aborted when we stop: the attempt then ends as `stopped`.
+   * @param mayLeave asked when the request is about to be opened; when not, the attempt ends as `stopped`, unsent
    */
-  deliver(job: ClaimedJob, signal: AbortSignal): Promise<Delivery>;
+  deliver(job: ClaimedJob, signal: AbortSignal, mayLeave: () => boolean): Promise<Delivery>;
 }
 
 export interface Delivery {

@@ -114,7 +114,9 @@ export class ExportService {
   ): Promise<ExportJob[]> {
     const jobs = requests.map((request) => this.#newJob(request, client));
     const result = await this.#insert(jobs, acceptsNew);
-    if (result.kind === 'refused') throw insertRefusal(result, this.#parts.limits);
+    if (result.kind === 'refused') {
+      throw insertRefusal(result, this.#parts.limits, this.#parts.clock.now());
+    }
     const newIds = new Set(result.jobs.flatMap(({ job, isRepeat }) => (isRepeat ? [] : job.id)));
     return result.jobs.map(({ job }) => (newIds.has(job.id) ? asAccepted(job) : job));
   }
@@ -293,8 +295,9 @@ function mayBeSeen({ lane }: ExportJob, viewer: Viewer): boolean {
 }
 
 function insertRefusal(
-  { reason, index: element }: Extract<InsertResult, { kind: 'refused' }>,
+  { reason, index: element, retryAt }: Extract<InsertResult, { kind: 'refused' }>,
   limits: ExportLimits,
+  now: number,
 ): ExportError {
   switch (reason) {
     case 'idempotency_mismatch':
@@ -302,6 +305,18 @@ function insertRefusal(
         reason,
         'This idempotency key was used with other data or another "attempts_max". Use a new key for a new export.',
         { element },
+      );
+    case 'blocked_by_owner':
+      return new ExportError(
+        'destination_refused',
+        'The owner of this box does not let this app export to this destination (a rule of theirs). Ask them.',
+        { element },
+      );
+    case 'budget_exhausted':
+      return new ExportError(
+        reason,
+        "The owner's budget for this app or destination is used up for now, or this export is larger than all of it.",
+        { element, retryAfterSeconds: Math.max(((retryAt ?? 0) - now) / 1_000, 1) },
       );
     case 'too_many_pending':
       return new ExportError(

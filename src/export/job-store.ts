@@ -1,5 +1,6 @@
 import type { Attempt, AttemptError, ExportJob, FinalState, JobResult, JobState, Lane } from './job.ts';
 import type { LaneReport } from './lane-health.ts';
+import type { Rule } from './rules.ts';
 
 /**
  * Where jobs are kept. Every method is one atomic, durable step: when its promise resolves, the change is on disk.
@@ -69,7 +70,42 @@ export interface JobStore extends AsyncDisposable {
 
   /** Small named secrets, already encrypted by the caller. */
   readonly secrets: SecretStore;
+
+  /** What the owner decided. */
+  readonly owner: OwnerStore;
 }
+
+/**
+ * The owner's rules and what they do to jobs. A rule counts from the commit that holds it: no later claim gives out a
+ * job that it stops, and no later insert takes one in.
+ */
+export interface OwnerStore {
+  /** All of them, the oldest first. */
+  rules(): Promise<readonly Rule[]>;
+
+  /** False when there are {@link RULES_MAX} already. */
+  addRule(rule: Rule): Promise<boolean>;
+
+  /**
+   * Removes a rule. Of lanes that are no longer held nothing expires before `notExpiredBefore` (steady).
+   * Resolves to the lanes that may send again; null when there is no such rule.
+   */
+  removeRule(id: string, now: Now, notExpiredBefore: number): Promise<readonly LaneBacklog[] | null>;
+
+  /** Ends at most `limit` queued and waiting jobs that a block stops. Resolves to their number. */
+  endBlocked(now: Now, limit: number): Promise<number>;
+
+  /** Takes one job back: see {@link CancelResult}. */
+  cancel(id: string, now: Now): Promise<CancelResult>;
+}
+
+/**
+ * - `cancelled`: it has ended with that.
+ * - `requested`: it is being sent; if its request is not open yet it ends, otherwise when the attempt does.
+ * - `finished`: it had ended before.
+ * - `unknown`: there is none.
+ */
+export type CancelResult = 'cancelled' | 'requested' | 'finished' | 'unknown';
 
 export interface SecretStore {
   get(name: string): Promise<Uint8Array | null>;
@@ -122,10 +158,18 @@ export type InsertResult =
       readonly kind: 'refused';
       readonly reason: InsertRefusal;
       readonly index: number;
+      /** Of a budget: when there is more of it, by the wall clock. */
+      readonly retryAt?: number;
     };
 
 /** `store_full`: the store has reached its ceiling. */
-export type InsertRefusal = 'idempotency_mismatch' | 'too_many_waiting' | 'too_many_pending' | 'store_full';
+export type InsertRefusal =
+  | 'blocked_by_owner'
+  | 'idempotency_mismatch'
+  | 'too_many_waiting'
+  | 'too_many_pending'
+  | 'budget_exhausted'
+  | 'store_full';
 
 export interface Inserted {
   /** The job as it is now: an earlier one when its idempotency key was known. */
@@ -197,7 +241,7 @@ export type Settlement = Settled &
   (
     | {
         readonly kind: 'finished';
-        readonly state: FinalState;
+        readonly state: Extract<FinalState, 'delivered' | 'undeliverable'>;
         readonly result: JobResult;
         readonly laneReport: LaneReport;
         readonly attempt: Attempt;
@@ -224,4 +268,6 @@ export const JOB_STATES = [
   'waiting',
   'delivered',
   'undeliverable',
+  'blocked',
+  'cancelled',
 ] as const satisfies JobState[];

@@ -35,13 +35,22 @@ export interface ExportJob {
  * - `waiting`: an attempt failed, another is due at `nextAttemptAt`.
  * - `delivered`: the destination gave an answer that ends the export. The end.
  * - `undeliverable`: no more attempts: used up, too old, or the destination is refused. The end.
+ * - `blocked`: the owner's rule does not let it leave. The end.
+ * - `cancelled`: the owner took it back. The end.
  */
-export type JobState = 'queued' | 'sending' | 'waiting' | 'delivered' | 'undeliverable';
+export type JobState =
+  | 'queued'
+  | 'sending'
+  | 'waiting'
+  | 'delivered'
+  | 'undeliverable'
+  | 'blocked'
+  | 'cancelled';
 
-export type FinalState = Extract<JobState, 'delivered' | 'undeliverable'>;
+export type FinalState = Exclude<JobState, 'queued' | 'sending' | 'waiting'>;
 
 export function isFinal(state: JobState): state is FinalState {
-  return state === 'delivered' || state === 'undeliverable';
+  return state !== 'queued' && state !== 'sending' && state !== 'waiting';
 }
 
 /** What is sent one after the other: the exports of one client to one destination. */
@@ -74,7 +83,9 @@ export type FailureCode =
   | 'connection_failed'
   | 'tls_failed'
   | 'malformed_response'
-  | 'address_refused';
+  | 'address_refused'
+  | 'blocked_by_owner'
+  | 'cancelled';
 
 export interface Failure {
   readonly code: FailureCode;
@@ -117,5 +128,5 @@ export type AttemptOutcome =
   | { readonly kind: 'failed'; readonly failure: Failure }
   /** The destination's address is one that nothing may connect to. Final. */
   | { readonly kind: 'refused'; readonly failure: Failure }
-  /** We stopped it ourselves. `sent` tells whether the destination may have seen it. */
+  /** We stopped it ourselves, or its owner did. `sent` tells whether the destination may have seen it. */
   | { readonly kind: 'stopped'; readonly sent: boolean };

@@ -14,7 +14,7 @@ import { isRetriedStatus, type RetryPolicy, retryDelayMs } from './retry-policy.
 export type Verdict =
   | {
       readonly kind: 'finished';
-      readonly state: FinalState;
+      readonly state: Extract<FinalState, 'delivered' | 'undeliverable'>;
       readonly result: JobResult;
       readonly laneReport: LaneReport;
     }

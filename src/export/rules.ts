@@ -45,7 +45,8 @@ const WINDOW_MS = { hour: 3_600_000, day: 86_400_000 } as const;
 /** A rule that is ready to be asked; parsing its destination for every question would cost too much. */
 export interface RuleMatcher<R extends Rule = Rule> {
   readonly rule: R;
-  matches(lane: Lane): boolean;
+  /** @param given the lane's destination, when it has been parsed already */
+  matches(lane: Lane, given?: UrlParts | null): boolean;
 }
 
 export function matcherOf<R extends Rule>(rule: R): RuleMatcher<R> {
@@ -53,8 +54,8 @@ export function matcherOf<R extends Rule>(rule: R): RuleMatcher<R> {
   const wanted = destination === null ? null : parts(destination);
   return {
     rule,
-    matches: (lane) =>
-      (app === null || app === lane.client) && isAbout(wanted, destination, lane.destination),
+    matches: (lane, given) =>
+      (app === null || app === lane.client) && isAbout(wanted, destination, lane.destination, given),
   };
 }
 
@@ -70,7 +71,8 @@ export const NO_RULES: LaneRules = { block: null, hold: null, budgets: [] };
 
 /** What `rules` say about a lane. */
 export function rulesFor(rules: readonly RuleMatcher[], lane: Lane): LaneRules {
-  const found = rules.filter((matcher) => matcher.matches(lane)).map(({ rule }) => rule);
+  const given = parts(lane.destination);
+  const found = rules.filter((matcher) => matcher.matches(lane, given)).map(({ rule }) => rule);
   if (found.length === 0) return NO_RULES;
   return {
     block: found.find((rule) => rule.kind === 'block') ?? null,
@@ -105,9 +107,13 @@ interface UrlParts {
  * The text is compared as it is and as a URL: what an app writes differently but reaches the same place (an upper-case
  * host, a default port, a dot behind the name) is stopped too.
  */
-function isAbout(wanted: UrlParts | null, text: string | null, destination: string): boolean {
+function isAbout(
+  wanted: UrlParts | null,
+  text: string | null,
+  destination: string,
+  given: UrlParts | null = parts(destination),
+): boolean {
   if (text === null || text === destination) return true;
-  const given = wanted === null ? null : parts(destination);
   if (wanted === null || given === null) return false;
   return wanted.isOrigin ? wanted.origin === given.origin : wanted.href === given.href;
 }

@@ -5,7 +5,17 @@ import fc from 'fast-check';
 import { type Attempt, isFinal, type JobResult } from './job.ts';
 import type { Settlement } from './job-store.ts';
 import { NO_REPORT } from './lane-health.ts';
-import { accept, claim, expire, type Progress, rescue, settle, TRANSITIONS } from './state-machine.ts';
+import {
+  accept,
+  claim,
+  expire,
+  type Progress,
+  requestCancel,
+  rescue,
+  settle,
+  stop,
+  TRANSITIONS,
+} from './state-machine.ts';
 
 const RESULT: JobResult = { kind: 'failure', failure: { code: 'timeout', detail: 'slow' } };
 const ATTEMPT: Attempt = { number: 1, startedAt: 0, endedAt: 7, address: null, status: null, error: null };
@@ -39,7 +49,7 @@ const event = fc.oneof(
     how: fc.constantFrom<Settlement['kind']>('finished', 'waiting', 'released'),
     isDelivered: fc.boolean(),
   }),
-  fc.record({ kind: fc.constantFrom('rescue' as const, 'expire' as const) }),
+  fc.record({ kind: fc.constantFrom('rescue', 'expire', 'block', 'cancel') }),
 );
 type Event = typeof event extends fc.Arbitrary<infer T> ? T : never;
 
@@ -57,6 +67,11 @@ function after(job: Progress, happened: Event): Progress {
       return state === 'sending' ? rescue(job).progress : job;
     case 'expire':
       return state === 'queued' || state === 'waiting' ? expire(job, 7) : job;
+    case 'block':
+      return state === 'queued' || state === 'waiting' ? stop(job, 'block', 7) : job;
+    case 'cancel':
+      if (state === 'sending') return requestCancel(job);
+      return isFinal(state) ? job : stop(job, 'cancel', 7);
   }
 }
 
@@ -127,6 +142,17 @@ describe('the state machine', () => {
     const ended = expire(accept(), 7);
     assert.throws(() => claim(ended, { lease: 1, leaseExpiresAt: 1, claimedAt: 0 }), /cannot claim/);
     assert.throws(() => rescue(accept()), /cannot rescue/);
+  });
+
+  it('the owner stops what is not being sent, and nothing that has ended', () => {
+    const sending = claim(accept(), { lease: 1, leaseExpiresAt: 1, claimedAt: 0 });
+    assert.throws(() => stop(sending, 'block', 7), /cannot block/);
+    assert.throws(() => stop(expire(accept(), 7), 'cancel', 7), /cannot cancel/);
+    assert.throws(() => requestCancel(accept()), /cancelled at once/);
+    const failed = settle(sending, settlement('waiting', 1));
+    const stopped = stop(failed ?? accept(), 'block', 7);
+    const { result } = stopped;
+    assert.equal(result?.kind === 'failure' && result.failure.code, 'blocked_by_owner');
   });
 
   it('docs/state-machine.md tells of every transition, from where to where', () => {

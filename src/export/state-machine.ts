@@ -15,6 +15,8 @@ export const TRANSITIONS = {
   release: { from: ['sending'], to: 'queued' },
   rescue: { from: ['sending'], to: 'queued' },
   expire: { from: ['queued', 'waiting'], to: 'undeliverable' },
+  block: { from: ['queued', 'waiting'], to: 'blocked' },
+  cancel: { from: ['queued', 'waiting'], to: 'cancelled' },
 } as const satisfies Record<string, { from: readonly JobState[]; to: JobState }>;
 
 export type Transition = keyof typeof TRANSITIONS;
@@ -33,6 +35,8 @@ export interface Progress {
   /** Of the last attempt that ended by itself; the job's own once it has ended. */
   readonly result: JobResult | null;
   readonly finishedAt: number | null;
+  /** The owner took it back while it was being sent: it ends as soon as it is not. */
+  readonly isCancelled: boolean;
 }
 
 const ACCEPTED: Progress = {
@@ -47,6 +51,7 @@ const ACCEPTED: Progress = {
   lastError: null,
   result: null,
   finishedAt: null,
+  isCancelled: false,
 };
 
 /** A new job. */
@@ -114,6 +119,37 @@ export function expire(job: Progress, now: number, why: JobResult = EXPIRED): Pr
     result: job.result ?? why,
     finishedAt: now,
   };
+}
+
+/** How the owner stops a job: a rule, or this one job's cancel. */
+export type Stop = 'block' | 'cancel';
+
+const STOPPED: Readonly<Record<Stop, JobResult>> = {
+  block: {
+    kind: 'failure',
+    failure: { code: 'blocked_by_owner', detail: 'The owner of the box does not let it leave.' },
+  },
+  cancel: {
+    kind: 'failure',
+    failure: { code: 'cancelled', detail: 'The owner of the box took it back.' },
+  },
+};
+
+/** The owner stops a job that is not being sent. It ends with that, whatever its last attempt said. */
+export function stop(job: Progress, how: Stop, now: number): Progress {
+  return {
+    ...move(job, how),
+    nextAttemptAt: null,
+    returnsWithLane: false,
+    result: STOPPED[how],
+    finishedAt: now,
+  };
+}
+
+/** The owner takes back a job that is being sent: the attempt is stopped if it has not begun, and no other follows. */
+export function requestCancel(job: Progress): Progress {
+  assert(job.state === 'sending', `A job that is ${job.state} is cancelled at once.`);
+  return { ...job, isCancelled: true };
 }
 
 const EXPIRED: JobResult = {

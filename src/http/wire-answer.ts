@@ -15,6 +15,8 @@ const FAILURE_STATUS: Readonly<Record<FailureCode, number>> = {
   tls_failed: 502,
   malformed_response: 502,
   address_refused: 403,
+  blocked_by_owner: 403,
+  cancelled: 403,
 };
 
 /**

@@ -21,11 +21,11 @@ export interface StoreUnderTest extends AsyncDisposable {
   reopen(): Promise<JobStore>;
 }
 
-const NOW = Date.UTC(2026, 0, 1);
+export const NOW = Date.UTC(2026, 0, 1);
 const LIMITS = { pendingMax: 1_000, acceptsNew: true, now: at(NOW) };
-const HOUR = 3_600_000;
-const LANE: Lane = { client: 'app', destination: 'https://a.example/in' };
-const OTHER_LANE: Lane = { client: 'app', destination: 'https://b.example/in' };
+export const HOUR = 3_600_000;
+export const LANE: Lane = { client: 'app', destination: 'https://a.example/in' };
+export const OTHER_LANE: Lane = { client: 'app', destination: 'https://b.example/in' };
 const ANSWER: JobResult = { kind: 'answer', answer: { status: 200, body: 'thanks', truncated: false } };
 
 /**
@@ -761,19 +761,19 @@ const ERROR = { code: 'connection_failed', detail: 'refused' } as const satisfie
 const FAILURE: JobResult = { kind: 'failure', failure: ERROR };
 
 /** Both clocks at the same time. */
-function at(time: number): Now {
+export function at(time: number): Now {
   return { wall: time, steady: time };
 }
 
-function request(count: number, now: number): ClaimRequest {
+export function request(count: number, now: number): ClaimRequest {
   return { count, now: at(now), leaseExpiresAt: now + 60_000 };
 }
 
-function claim(store: JobStore, lane: Lane, count: number, now: number): Promise<Claim> {
+export function claim(store: JobStore, lane: Lane, count: number, now: number): Promise<Claim> {
   return store.claim(lane, request(count, now));
 }
 
-function newJob(fields: Partial<NewJob> = {}): NewJob {
+export function newJob(fields: Partial<NewJob> = {}): NewJob {
   return {
     id: randomUUID(),
     lane: LANE,
@@ -787,18 +787,18 @@ function newJob(fields: Partial<NewJob> = {}): NewJob {
   };
 }
 
-function key(name: string, digest = 0): NonNullable<NewJob['idempotency']> {
+export function key(name: string, digest = 0): NonNullable<NewJob['idempotency']> {
   return { key: name, digest: new Uint8Array([digest]), expiresAt: NOW + 24 * HOUR };
 }
 
-async function insert(store: JobStore, ...jobs: NewJob[]): Promise<readonly Inserted[]> {
+export async function insert(store: JobStore, ...jobs: NewJob[]): Promise<readonly Inserted[]> {
   const result: InsertResult = await store.insert(jobs, LIMITS);
   assert.equal(result.kind, 'inserted');
   return result.kind === 'inserted' ? result.jobs : [];
 }
 
 /** A new job, claimed at once. */
-async function claimNew(
+export async function claimNew(
   store: JobStore,
   lane = LANE,
   idempotency: NewJob['idempotency'] = null,
@@ -827,7 +827,7 @@ function of(claimed: ClaimedJob | undefined) {
   return { id: claimed.id, lane: claimed.lane, lease: claimed.lease };
 }
 
-function finish(claimed: ClaimedJob | undefined, endedAt = NOW + 5): Kind<'finished'> {
+export function finish(claimed: ClaimedJob | undefined, endedAt = NOW + 5): Kind<'finished'> {
   return {
     ...of(claimed),
     kind: 'finished',
@@ -838,7 +838,7 @@ function finish(claimed: ClaimedJob | undefined, endedAt = NOW + 5): Kind<'finis
   };
 }
 
-function wait(claimed: ClaimedJob | undefined, nextAttemptAt: number): Kind<'waiting'> {
+export function wait(claimed: ClaimedJob | undefined, nextAttemptAt: number): Kind<'waiting'> {
   const number = (claimed?.attempts ?? 0) + 1;
   return {
     ...of(claimed),
@@ -863,11 +863,11 @@ function up(claimed: ClaimedJob | undefined): Kind<'finished'> {
   return { ...finish(claimed), laneReport: { kind: 'up', failuresBefore: claimed?.laneFailures ?? 0 } };
 }
 
-function release(claimed: ClaimedJob | undefined): Kind<'released'> {
+export function release(claimed: ClaimedJob | undefined): Kind<'released'> {
   return { ...of(claimed), kind: 'released', attempt: null };
 }
 
-function bytes(content: string): Uint8Array {
+export function bytes(content: string): Uint8Array {
   return Buffer.from(content);
 }
 

@@ -1,8 +1,10 @@
 import { type Lane, laneKey } from '../../export/job.ts';
 import type { LaneBacklog } from '../../export/job-store.ts';
 import { healthAfter, type LaneHealth, type LaneReport, WELL } from '../../export/lane-health.ts';
+import type { LaneRules } from '../../export/rules.ts';
 import { LaneCounts } from './lane-counts.ts';
 import type { Row } from './rows.ts';
+import { RuleBook } from './rule-book.ts';
 import type { Statements } from './statements.ts';
 
 /** How many lanes' numbers are remembered; when there are more, all are forgotten and looked up again. */
@@ -14,14 +16,18 @@ const LANE_IDS_MAX = 100_000;
  */
 export class Lanes {
   readonly counts = new LaneCounts();
+  readonly rules: RuleBook;
   readonly #sql: Statements;
   readonly #ids = new Map<string, number>();
   /** Lanes whose destination is down; the others are well. */
   readonly #down = new Map<number, LaneHealth>();
+  /** Lanes that were held once, and before when nothing of them expires, in steady time. */
+  readonly #released = new Map<number, number>();
 
   constructor(sql: Statements) {
     this.#sql = sql;
-    this.#loadHealth();
+    this.rules = new RuleBook(sql);
+    this.#load();
   }
 
   commit(): void {
@@ -38,7 +44,9 @@ export class Lanes {
   /** Reads again which destinations are down. */
   reload(): void {
     this.#down.clear();
-    this.#loadHealth();
+    this.#released.clear();
+    this.#load();
+    this.rules.reload();
   }
 
   /** The lane's number; null for one that has no jobs. */
@@ -54,7 +62,8 @@ export class Lanes {
   id(lane: Lane): number {
     const known = this.findId(lane);
     if (known !== null) return known;
-    const { lastInsertRowid } = this.#sql.addLane.run(lane.client, lane.destination);
+    const isHeld = this.rules.of(-1, () => lane).hold !== null;
+    const { lastInsertRowid } = this.#sql.addLane.run(lane.client, lane.destination, isHeld ? 1 : 0);
     return this.#remember(laneKey(lane), Number(lastInsertRowid));
   }
 
@@ -68,11 +77,33 @@ export class Lanes {
     if (row === undefined) return;
     this.#ids.delete(laneKey({ client: String(row.client), destination: String(row.destination) }));
     this.#down.delete(id);
+    this.#released.delete(id);
+    this.rules.forget(id);
   }
 
   find(id: number): Lane {
     const row = this.#sql.findLane.get(id) as Row;
     return { client: String(row.client), destination: String(row.destination) };
+  }
+
+  rulesOf(id: number): LaneRules {
+    return this.rules.of(id, () => this.find(id));
+  }
+
+  /** Whether the owner lets nothing of the lane leave. */
+  isStopped(id: number): boolean {
+    const { block, hold } = this.rulesOf(id);
+    return block !== null || hold !== null;
+  }
+
+  /** When the first of a lane may expire, in steady time: what was held ages from its release. */
+  notExpiredBefore(id: number): number {
+    return this.#released.get(id) ?? 0;
+  }
+
+  release(id: number, notExpiredBefore: number): void {
+    this.#sql.releaseLane.run(notExpiredBefore, id);
+    this.#released.set(id, notExpiredBefore);
   }
 
   health(id: number): LaneHealth {
@@ -98,6 +129,7 @@ export class Lanes {
 
   /** How many jobs may be claimed now, of `count` that are asked for. */
   claimable(id: number, count: number, now: number): number {
+    if (count === 0 || this.isStopped(id)) return 0;
     const { failures, pausedUntil } = this.health(id);
     if (failures === 0) return count;
     const isAsking = this.counts.of(id).sending > 0;
@@ -105,6 +137,7 @@ export class Lanes {
   }
 
   backlog(id: number, lane: Lane, now: number): LaneBacklog {
+    if (this.isStopped(id)) return { lane, hasDue: false, nextDueAt: null, isPaused: true };
     const { queued, waiting, sending } = this.counts.of(id);
     const { failures, pausedUntil } = this.health(id);
     // While one export asks a destination that was down, its outcome decides how the lane goes on.
@@ -124,7 +157,9 @@ export class Lanes {
     return id;
   }
 
-  #loadHealth(): void {
+  #load(): void {
+    for (const row of this.#sql.lanesReleased.all() as Row[])
+      this.#released.set(Number(row.id), Number(row.not_expired_before));
     for (const row of this.#sql.lanesDown.all() as Row[]) {
       this.#down.set(Number(row.id), {
         failures: Number(row.failures),

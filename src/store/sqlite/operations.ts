@@ -1,5 +1,6 @@
 import type { Lane } from '../../export/job.ts';
 import type {
+  CancelResult,
   Claim,
   ClaimRequest,
   HeldLease,
@@ -10,6 +11,7 @@ import type {
   Now,
   Settlement,
 } from '../../export/job-store.ts';
+import type { Rule } from '../../export/rules.ts';
 
 /**
  * What the store asks of its writer thread. Each operation is a step of one transaction; those that arrive together
@@ -30,6 +32,11 @@ export type Operation =
       readonly now: number;
       readonly limit: number;
     }
+  | { readonly kind: 'rules' }
+  | { readonly kind: 'addRule'; readonly rule: Rule }
+  | { readonly kind: 'removeRule'; readonly id: string; readonly now: Now; readonly notExpiredBefore: number }
+  | { readonly kind: 'endBlocked'; readonly now: Now; readonly limit: number }
+  | { readonly kind: 'cancel'; readonly id: string; readonly now: Now }
   | { readonly kind: 'putSecret'; readonly name: string; readonly value: Uint8Array }
   | {
       readonly kind: 'replaceSecret';
@@ -50,6 +57,11 @@ export interface Results {
   expire: { ended: number; nextAt: number | null };
   busyLanes: LaneBacklog[];
   deleteExpired: number;
+  rules: readonly Rule[];
+  addRule: boolean;
+  removeRule: readonly LaneBacklog[] | null;
+  endBlocked: number;
+  cancel: CancelResult;
   putSecret: Uint8Array;
   replaceSecret: boolean;
   ping: undefined;

@@ -96,6 +96,33 @@ const MIGRATIONS: readonly string[] = [
     value BLOB NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- What the owner decided: see export/rules.ts.
+  CREATE TABLE rules (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('block', 'hold', 'budget')),
+    app TEXT,
+    destination TEXT,
+    budget_limit INTEGER,
+    unit TEXT CHECK (unit IN ('bytes', 'exports')),
+    per TEXT CHECK (per IN ('hour', 'day')),
+    note TEXT,
+    created_at INTEGER NOT NULL,
+    CHECK ((kind = 'budget') = (budget_limit IS NOT NULL AND unit IS NOT NULL AND per IS NOT NULL))
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE budget_use (
+    rule TEXT NOT NULL,
+    window_start INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    PRIMARY KEY (rule, window_start)
+  ) STRICT, WITHOUT ROWID;
+
+  ALTER TABLE jobs ADD COLUMN is_cancelled INTEGER NOT NULL DEFAULT 0;
+  -- Of a lane that is held nothing expires; after that, nothing before this time.
+  ALTER TABLE lanes ADD COLUMN is_held INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lanes ADD COLUMN not_expired_before INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX lanes_released ON lanes (id) WHERE not_expired_before > 0;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -11,6 +11,7 @@ import type {
   LaneBacklog,
   NewJob,
   Now,
+  OwnerStore,
   SecretStore,
   Settlement,
 } from '../../export/job-store.ts';
@@ -27,6 +28,7 @@ import { WriterClient } from './writer-client.ts';
  */
 export class SqliteJobStore implements JobStore {
   readonly secrets: SecretStore;
+  readonly owner: OwnerStore;
   readonly #lock: StoreLock;
   readonly #reader: Reader;
   readonly #writer: WriterClient;
@@ -46,6 +48,14 @@ export class SqliteJobStore implements JobStore {
       get: (name) => this.#read((from) => from.secret(name)),
       putIfAbsent: (name, value) => writer.perform({ kind: 'putSecret', name, value }),
       replace: (name, expected, value) => writer.perform({ kind: 'replaceSecret', name, expected, value }),
+    };
+    this.owner = {
+      rules: () => writer.perform({ kind: 'rules' }),
+      addRule: (rule) => writer.perform({ kind: 'addRule', rule }),
+      removeRule: (id, now, notExpiredBefore) =>
+        writer.perform({ kind: 'removeRule', id, now, notExpiredBefore }),
+      endBlocked: (now, limit) => writer.perform({ kind: 'endBlocked', now, limit }),
+      cancel: (id, now) => writer.perform({ kind: 'cancel', id, now }),
     };
   }
 

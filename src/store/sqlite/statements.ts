@@ -10,7 +10,7 @@ const DUE_LOOKED_AT_MAX = 1_000;
 export function prepareStatements(db: DatabaseSync) {
   const prepare = (sql: string): StatementSync => db.prepare(sql);
   return {
-    addLane: prepare('INSERT INTO lanes (client, destination) VALUES (?, ?)'),
+    addLane: prepare('INSERT INTO lanes (client, destination, is_held) VALUES (?, ?, ?)'),
     findLaneId: prepare('SELECT id FROM lanes WHERE client = ? AND destination = ?'),
     findLane: prepare('SELECT client, destination FROM lanes WHERE id = ?'),
     lanesDown: prepare('SELECT id, failures, paused_until FROM lanes WHERE failures > 0'),
@@ -55,7 +55,7 @@ export function prepareStatements(db: DatabaseSync) {
     saveProgress: prepare(`
       UPDATE jobs SET state = ?, lease = ?, lease_expires_at = ?, claimed_at = ?, attempts = ?, attempts_spent = ?,
         next_attempt_at = ?, returns_with_lane = ?, last_error_code = ?, last_error_detail = ?, finished_at = ?,
-        result_status = ?, result_code = ?, result_detail = ?
+        result_status = ?, result_code = ?, result_detail = ?, is_cancelled = ?
       WHERE seq = ?`),
     addAttempt: prepare(`
       INSERT INTO attempts (job, number, started_at, ended_at, address, status, error_code, error_detail)
@@ -72,9 +72,10 @@ export function prepareStatements(db: DatabaseSync) {
       UPDATE jobs SET next_attempt_at = ?1 WHERE state = ${STATE.waiting} AND next_attempt_at > ?1`),
     clampPauses: prepare('UPDATE lanes SET paused_until = ?1 WHERE failures > 0 AND paused_until > ?1'),
     tooOld: prepare(`
-      SELECT * FROM jobs
-      WHERE finished_at IS NULL AND expires_at <= ? AND state IN (${STATE.queued}, ${STATE.waiting})
-      ORDER BY expires_at LIMIT ?`),
+      SELECT j.* FROM jobs j JOIN lanes l ON l.id = j.lane
+      WHERE j.finished_at IS NULL AND j.expires_at <= ?1 AND j.state IN (${STATE.queued}, ${STATE.waiting})
+        AND l.is_held = 0 AND l.not_expired_before <= ?1
+      ORDER BY j.expires_at LIMIT ?2`),
     nextExpiry: prepare(
       'SELECT min(expires_at) AS at FROM jobs WHERE finished_at IS NULL AND expires_at > ?',
     ),
@@ -94,6 +95,27 @@ export function prepareStatements(db: DatabaseSync) {
         AND NOT EXISTS (SELECT 1 FROM jobs WHERE lane = ?1 AND finished_at IS NOT NULL)
         AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE lane = ?1)
       RETURNING client, destination`),
+
+    rules: prepare('SELECT * FROM rules ORDER BY created_at, id'),
+    addRule: prepare(`
+      INSERT INTO rules (id, kind, app, destination, budget_limit, unit, per, note, created_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    removeRule: prepare('DELETE FROM rules WHERE id = ?'),
+    removeBudgetUse: prepare('DELETE FROM budget_use WHERE rule = ?'),
+    findBudgetUse: prepare('SELECT used FROM budget_use WHERE rule = ? AND window_start = ?'),
+    addBudgetUse: prepare(`
+      INSERT INTO budget_use (rule, window_start, used) VALUES (?, ?, ?)
+      ON CONFLICT DO UPDATE SET used = used + excluded.used`),
+    deleteBudgetUse: prepare('DELETE FROM budget_use WHERE window_start < ?'),
+    lanes: prepare('SELECT id, client, destination, is_held FROM lanes'),
+    lanesReleased: prepare('SELECT id, not_expired_before FROM lanes WHERE not_expired_before > 0'),
+    holdLane: prepare('UPDATE lanes SET is_held = 1 WHERE id = ?'),
+    releaseLane: prepare('UPDATE lanes SET is_held = 0, not_expired_before = ? WHERE id = ?'),
+    stoppable: prepare(`
+      SELECT * FROM (SELECT * FROM jobs WHERE lane = ?1 AND state = ${STATE.queued} LIMIT ?2)
+      UNION ALL
+      SELECT * FROM (SELECT * FROM jobs WHERE lane = ?1 AND state = ${STATE.waiting} LIMIT ?2)
+      LIMIT ?2`),
 
     putSecret: prepare('INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING'),
     replaceSecret: prepare('UPDATE secrets SET value = ? WHERE name = ? AND value = ?'),

@@ -10,6 +10,7 @@ import {
   laneKey,
 } from '../../export/job.ts';
 import type {
+  CancelResult,
   Claim,
   ClaimedJob,
   ClaimRequest,
@@ -23,24 +24,31 @@ import type {
   Now,
   Settlement,
 } from '../../export/job-store.ts';
+import { type LaneRules, matcherOf, NO_RULES, RULES_MAX, type Rule } from '../../export/rules.ts';
 import {
   accept,
   claim,
   DATA_LOST,
   expire,
   type Progress,
+  requestCancel,
   rescue,
+  type Stop,
   settle,
+  stop,
 } from '../../export/state-machine.ts';
 import { Lanes } from './lanes.ts';
 import type { BatchDone, Operation, Results } from './operations.ts';
 import { fromUuid, type Row, STATE, toJob, toProgress, toUuid } from './rows.ts';
+import { BudgetCheck } from './rule-book.ts';
 import { openForWriting } from './schema.ts';
 import { diskReserveOf, NO_STORE_LIMITS, Space, type StoreLimits } from './space.ts';
 import { isFull, isIoError, isOutOfRoom, sqliteCode } from './sqlite-errors.ts';
 import { prepareStatements, type Statements } from './statements.ts';
 
 const LEASE_MAX = 2 ** 48 - 1;
+/** Longer than the longest window of a budget, so that a wall clock that is set back finds what was used. */
+const BUDGET_USE_KEPT_MS = 7 * 86_400_000;
 const NO_LIMIT = -1;
 const FOR_EVER = Number.MAX_SAFE_INTEGER;
 
@@ -154,7 +162,7 @@ export class SqliteWriter {
         return this.#claim(operation.lane, operation.request);
       case 'settle':
         return {
-          settled: this.#settle(operation.settlement, operation.next.now.steady),
+          settled: this.#settle(operation.settlement, operation.next.now),
           next: this.#claim(operation.settlement.lane, operation.next),
         };
       case 'extendLeases':
@@ -169,6 +177,16 @@ export class SqliteWriter {
         return [...this.#lanes.counts.busy()].map((id) => this.#backlog(id, operation.now));
       case 'deleteExpired':
         return this.#deleteExpired(operation.finishedBefore, operation.now, operation.limit);
+      case 'rules':
+        return this.#lanes.rules.rules;
+      case 'addRule':
+        return this.#addRule(operation.rule);
+      case 'removeRule':
+        return this.#removeRule(operation.id, operation.now, operation.notExpiredBefore);
+      case 'endBlocked':
+        return this.#endBlocked(operation.now, operation.limit);
+      case 'cancel':
+        return this.#cancel(operation.id, operation.now);
       case 'putSecret':
         return this.#putSecret(operation.name, operation.value);
       case 'replaceSecret':
@@ -183,6 +201,9 @@ export class SqliteWriter {
   /** All or none: what is checked for one job takes into account what the jobs before it will add. */
   #insert(jobs: readonly NewJob[], limits: InsertLimits): InsertResult {
     const lanes = this.#laneNumbers(jobs);
+    const rules = jobs.map(({ lane }, index) => this.#lanes.rules.of(lanes[index] as number, () => lane));
+    const blocked = rules.findIndex(({ block }) => block !== null);
+    if (blocked !== -1) return { kind: 'refused', reason: 'blocked_by_owner', index: blocked };
     const earlier = this.#findRepeats(jobs, lanes, limits.now.steady);
     const mismatch = earlier.indexOf('mismatch');
     if (mismatch !== -1) return { kind: 'refused', reason: 'idempotency_mismatch', index: mismatch };
@@ -190,11 +211,28 @@ export class SqliteWriter {
     if (firstNew !== -1) return { kind: 'refused', reason: 'too_many_waiting', index: firstNew };
     const overflow = this.#firstOverLimit(lanes, earlier, limits.pendingMax);
     if (overflow !== -1) return { kind: 'refused', reason: 'too_many_pending', index: overflow };
+    const overBudget = this.#overBudget(jobs, rules, earlier, limits.now.wall);
+    if (overBudget !== null) return overBudget;
     if (!this.#takeSpace(jobs, earlier))
       return { kind: 'refused', reason: 'store_full', index: earlier.indexOf('new') };
     const insertOne = (job: NewJob, index: number): Inserted =>
-      this.#insertOrRepeat(job, lanes[index] as number, limits.now);
+      this.#insertOrRepeat(job, lanes[index] as number, rules[index] ?? NO_RULES, limits.now);
     return { kind: 'inserted', jobs: jobs.map(insertOne) };
+  }
+
+  #overBudget(
+    jobs: readonly NewJob[],
+    rules: readonly LaneRules[],
+    earlier: readonly string[],
+    now: number,
+  ): InsertResult | null {
+    const check = new BudgetCheck(this.#lanes.rules, now);
+    for (const [index, { budgets }] of rules.entries()) {
+      if (earlier[index] !== 'new' || budgets.length === 0) continue;
+      const retryAt = check.take(budgets, jobs[index]?.data.byteLength ?? 0);
+      if (retryAt !== null) return { kind: 'refused', reason: 'budget_exhausted', index, retryAt };
+    }
+    return null;
   }
 
   #takeSpace(jobs: readonly NewJob[], earlier: readonly string[]): boolean {
@@ -249,11 +287,12 @@ export class SqliteWriter {
     });
   }
 
-  #insertOrRepeat(job: NewJob, laneNumber: number, now: Now): Inserted {
+  #insertOrRepeat(job: NewJob, laneNumber: number, rules: LaneRules, now: Now): Inserted {
     const lane = laneNumber < 0 ? this.#lanes.id(job.lane) : laneNumber;
     const earlier = job.idempotency === null ? null : this.#knownKey(lane, job.idempotency.key, now.steady);
     if (earlier) return { job: earlier.job, isRepeat: true, claimed: null };
-    const progress = this.#firstProgress(job, lane, now);
+    this.#lanes.rules.charge(rules.budgets, job.data.byteLength, now.wall);
+    const progress = this.#firstProgress(job, lane, rules, now);
     const id = fromUuid(job.id);
     const { lastInsertRowid: seq } = this.#sql.insertJob.run(
       id,
@@ -282,9 +321,9 @@ export class SqliteWriter {
   }
 
   /** Accepted, and claimed at once if that was asked for and nothing of its lane comes before it. */
-  #firstProgress(job: NewJob, lane: number, now: Now): Progress {
+  #firstProgress(job: NewJob, lane: number, { hold }: LaneRules, now: Now): Progress {
     const isFirst = this.#lanes.counts.of(lane).queued === 0 && this.#lanes.health(lane).failures === 0;
-    if (job.claimUntil === null || !isFirst) return accept();
+    if (job.claimUntil === null || !isFirst || hold !== null) return accept();
     return claim(accept(), { lease: newLease(), leaseExpiresAt: job.claimUntil, claimedAt: now.wall });
   }
 
@@ -334,22 +373,30 @@ export class SqliteWriter {
       attemptsMax: Number(row.attempts_max),
       attempts: progress.attempts,
       attemptsSpent: progress.attemptsSpent,
-      expiresAt: Number(row.expires_at),
+      expiresAt: Math.max(Number(row.expires_at), this.#lanes.notExpiredBefore(laneId)),
       laneFailures: this.#lanes.health(laneId).failures,
     };
   }
 
   /** Fenced by the lease: who was taken for dead must not overwrite what happened since. */
-  #settle(settlement: Settlement, now: number): boolean {
+  #settle(settlement: Settlement, { wall, steady }: Now): boolean {
     const row = this.#sql.findById.get(fromUuid(settlement.id)) as Row | undefined;
     const before = row === undefined ? null : toProgress(row);
-    const after = before === null ? null : settle(before, settlement);
-    if (row === undefined || before === null || after === null) return false;
+    const settled = before === null ? null : settle(before, settlement);
+    if (row === undefined || before === null || settled === null) return false;
+    const after = this.#unlessStopped(settled, Number(row.lane), wall);
     this.#save(row, before, after);
     if (after.result !== before.result) this.#saveAnswer(Number(row.seq), before, after);
     if (settlement.attempt !== null) this.#addAttempt(Number(row.seq), settlement.attempt);
-    if (settlement.kind !== 'released') this.#lanes.report(Number(row.lane), settlement.laneReport, now);
+    if (settlement.kind !== 'released') this.#lanes.report(Number(row.lane), settlement.laneReport, steady);
     return true;
+  }
+
+  /** What is no longer being sent ends if the owner has stopped it meanwhile. */
+  #unlessStopped(job: Progress, lane: number, now: number): Progress {
+    if (isFinal(job.state)) return job;
+    if (job.isCancelled) return stop(job, 'cancel', now);
+    return this.#lanes.rulesOf(lane).block === null ? job : stop(job, 'block', now);
   }
 
   #saveAnswer(seq: number, before: Progress, { result }: Progress): void {
@@ -378,6 +425,7 @@ export class SqliteWriter {
       result?.kind === 'answer' ? result.answer.status : null,
       result?.kind === 'failure' ? result.failure.code : null,
       result?.kind === 'failure' ? result.failure.detail : null,
+      after.isCancelled ? 1 : 0,
       row.seq as SQLOutputValue,
     );
     if (isFinal(after.state)) this.#sql.deletePayload.run(row.seq as SQLOutputValue);
@@ -413,8 +461,10 @@ export class SqliteWriter {
 
   #rescueJob(row: Row, endedAt: number): void {
     const before = toProgress(row);
-    const { progress, error } = rescue(before);
+    const { progress: rescued, error } = rescue(before);
+    const progress = this.#unlessStopped(rescued, Number(row.lane), endedAt);
     this.#save(row, before, progress);
+    if (progress.result !== before.result) this.#saveAnswer(Number(row.seq), before, progress);
     this.#addAttempt(Number(row.seq), cutOffAttempt(row, progress, error, endedAt));
   }
 
@@ -433,6 +483,7 @@ export class SqliteWriter {
       const before = toProgress(row);
       this.#save(row, before, expire(before, now.wall));
     }
+    this.#sql.deleteBudgetUse.run(now.wall - BUDGET_USE_KEPT_MS);
     const next = (this.#sql.nextExpiry.get(now.steady) as Row).at;
     return { ended: rows.length, nextAt: typeof next === 'number' ? next : null };
   }
@@ -449,6 +500,78 @@ export class SqliteWriter {
     for (const lane of new Set([...keys, ...rows].map((row) => Number(row.lane))))
       this.#lanes.deleteIfUnused(lane);
     return Math.max(keys.length, rows.length);
+  }
+
+  // -- the owner ------------------------------------------------------------------------------------------------------
+
+  #addRule(rule: Rule): boolean {
+    if (this.#lanes.rules.rules.length >= RULES_MAX) return false;
+    this.#lanes.rules.add(rule);
+    if (rule.kind === 'hold') this.#markHeld(rule);
+    return true;
+  }
+
+  #markHeld(rule: Rule): void {
+    const matcher = matcherOf(rule);
+    for (const row of this.#sql.lanes.all() as Row[]) {
+      const lane = { client: String(row.client), destination: String(row.destination) };
+      if (row.is_held === 0 && matcher.matches(lane)) this.#sql.holdLane.run(Number(row.id));
+    }
+  }
+
+  #removeRule(id: string, now: Now, notExpiredBefore: number): LaneBacklog[] | null {
+    const rule = this.#lanes.rules.rules.find((each) => each.id === id);
+    if (rule === undefined) return null;
+    this.#lanes.rules.remove(id);
+    if (rule.kind === 'budget') return [];
+    this.#markReleased(notExpiredBefore);
+    const matcher = matcherOf(rule);
+    const lanes = [...this.#lanes.counts.busy()].filter((lane) => matcher.matches(this.#lanes.find(lane)));
+    return lanes
+      .filter((lane) => !this.#lanes.isStopped(lane))
+      .map((lane) => this.#backlog(lane, now.steady));
+  }
+
+  #markReleased(notExpiredBefore: number): void {
+    for (const row of this.#sql.lanes.all() as Row[]) {
+      const id = Number(row.id);
+      if (row.is_held === 1 && this.#lanes.rulesOf(id).hold === null)
+        this.#lanes.release(id, notExpiredBefore);
+    }
+  }
+
+  #endBlocked(now: Now, limit: number): number {
+    if (!this.#lanes.rules.rules.some(({ kind }) => kind === 'block')) return 0;
+    let ended = 0;
+    for (const lane of [...this.#lanes.counts.busy()]) {
+      if (ended >= limit) break;
+      const { queued, waiting } = this.#lanes.counts.of(lane);
+      if (queued + waiting === 0 || this.#lanes.rulesOf(lane).block === null) continue;
+      const rows = this.#sql.stoppable.all(lane, limit - ended) as Row[];
+      for (const row of rows) this.#stop(row, 'block', now.wall);
+      ended += rows.length;
+    }
+    return ended;
+  }
+
+  #cancel(id: string, now: Now): CancelResult {
+    const row = this.#sql.findById.get(fromUuid(id)) as Row | undefined;
+    if (row === undefined) return 'unknown';
+    const job = toProgress(row);
+    if (isFinal(job.state)) return 'finished';
+    if (job.state !== 'sending') {
+      this.#stop(row, 'cancel', now.wall);
+      return 'cancelled';
+    }
+    this.#save(row, job, requestCancel(job));
+    return 'requested';
+  }
+
+  #stop(row: Row, how: Stop, now: number): void {
+    const before = toProgress(row);
+    const after = stop(before, how, now);
+    this.#save(row, before, after);
+    this.#saveAnswer(Number(row.seq), before, after);
   }
 
   #putSecret(name: string, value: Uint8Array): Uint8Array {

@@ -112,6 +112,10 @@ export class MemoryJobStore implements JobStore {
 
   readonly secrets = new MemorySecrets();
 
+  get owner(): never {
+    return unused('owner');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   #insertOne(job: NewJob): Inserted {

@@ -1,0 +1,140 @@
+import type { Clock } from './clock.ts';
+import type { Consent } from './consent.ts';
+import { DESTINATION_BYTES_MAX } from './destination.ts';
+import { ExportError } from './errors.ts';
+import type { ExportJob } from './job.ts';
+import type { JobStore, LaneBacklog } from './job-store.ts';
+import { type BudgetRule, RULES_MAX, type Rule } from './rules.ts';
+
+/** A rule as the owner asks for it. */
+export type NewRule = RuleTarget &
+  (
+    | { readonly kind: 'block' | 'hold' }
+    | ({ readonly kind: 'budget' } & Pick<BudgetRule, 'limit' | 'unit' | 'per'>)
+  );
+
+interface RuleTarget {
+  readonly app: string | null;
+  readonly destination: string | null;
+  readonly note: string | null;
+}
+
+export interface OwnerServiceParts {
+  readonly store: JobStore;
+  /** Tells whoever sends that these lanes may send again. */
+  readonly resume: (lanes: readonly LaneBacklog[]) => void;
+  readonly consent: Consent;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  /** What was held ages from its release; in milliseconds. */
+  readonly ageMsMax: number;
+}
+
+/** Jobs in one commit: few enough that the writer's other work does not feel it. */
+const STEP_JOBS = 256;
+export const APP_BYTES_MAX = 8_192;
+export const NOTE_LENGTH_MAX = 1_000;
+
+/** What the owner can do: say what may leave, and take back what has not. Every decision counts when it is answered. */
+export class OwnerService {
+  readonly #parts: OwnerServiceParts;
+
+  constructor(parts: OwnerServiceParts) {
+    this.#parts = parts;
+  }
+
+  /** Before anything is sent: the rules of earlier, and what a crash left undone of them. */
+  async start(): Promise<void> {
+    const { store, consent } = this.#parts;
+    consent.learn(await store.owner.rules());
+    await this.#endBlocked();
+  }
+
+  rules(): Promise<readonly Rule[]> {
+    return this.#parts.store.owner.rules();
+  }
+
+  /**
+   * Makes a rule. When it resolves, nothing that the rule stops leaves any more, and what a block stops has ended.
+   *
+   * @throws ExportError `invalid_request` for a rule that makes no sense, or one too many
+   */
+  async addRule(asked: NewRule): Promise<Rule> {
+    const { store, clock, newId } = this.#parts;
+    checkRule(asked);
+    const rule: Rule = { ...asked, id: newId(), createdAt: clock.now() };
+    if (!(await store.owner.addRule(rule))) {
+      throw new ExportError('invalid_request', `There are ${RULES_MAX} rules, the most there can be.`);
+    }
+    await this.#relearn();
+    if (rule.kind === 'block') await this.#endBlocked();
+    return rule;
+  }
+
+  /**
+   * Takes a rule away; what it held leaves.
+   *
+   * @returns false when there is no such rule
+   */
+  async removeRule(id: string): Promise<boolean> {
+    const { store, resume, clock, ageMsMax } = this.#parts;
+    const lanes = await store.owner.removeRule(id, this.#now(), clock.steady() + ageMsMax);
+    if (lanes === null) return false;
+    await this.#relearn();
+    resume(lanes);
+    return true;
+  }
+
+  /**
+   * Takes an export back: at once, or, when it is being sent, as soon as it is not. A request that is open ends normally.
+   *
+   * @throws ExportError `unknown_export`, `already_finished`
+   */
+  async cancel(id: string): Promise<ExportJob> {
+    const { store, consent } = this.#parts;
+    const result = await store.owner.cancel(id, this.#now());
+    if (result === 'requested') consent.cancel(id);
+    const [job] = await store.get([id]);
+    // It may have been settled before we heard that it was to be.
+    if (job?.state !== 'sending') consent.forget(id);
+    if (result === 'unknown' || !job) throw new ExportError('unknown_export', 'There is no such export.');
+    if (result === 'finished')
+      throw new ExportError('already_finished', 'It has ended already: there is nothing left to take back.');
+    return job;
+  }
+
+  async #relearn(): Promise<void> {
+    this.#parts.consent.learn(await this.#parts.store.owner.rules());
+  }
+
+  async #endBlocked(): Promise<void> {
+    const { owner } = this.#parts.store;
+    while ((await owner.endBlocked(this.#now(), STEP_JOBS)) === STEP_JOBS);
+  }
+
+  #now() {
+    const { clock } = this.#parts;
+    return { wall: clock.now(), steady: clock.steady() };
+  }
+}
+
+/** @throws ExportError `invalid_request`, naming the field */
+function checkRule(rule: NewRule): void {
+  const refuse = (detail: string): never => {
+    throw new ExportError('invalid_request', detail);
+  };
+  if (Buffer.byteLength(rule.app ?? '') > APP_BYTES_MAX)
+    refuse(`"app" is longer than ${APP_BYTES_MAX} bytes.`);
+  if ((rule.note?.length ?? 0) > NOTE_LENGTH_MAX)
+    refuse(`"note" is longer than ${NOTE_LENGTH_MAX} characters.`);
+  if (rule.destination !== null && !isDestination(rule.destination))
+    refuse(
+      '"destination" is neither a URL nor an origin, such as "https://example.org/in" or "https://example.org".',
+    );
+  if (rule.kind === 'budget' && !(Number.isSafeInteger(rule.limit) && rule.limit >= 0))
+    refuse('"limit" is not a whole number from 0.');
+}
+
+function isDestination(text: string): boolean {
+  return Buffer.byteLength(text) <= DESTINATION_BYTES_MAX && URL.canParse(text);
+}

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import type { ExportJob } from '../export/job.ts';
+import type { InsertResult, JobStore } from '../export/job-store.ts';
+import { type BudgetRule, RULES_MAX, type Rule } from '../export/rules.ts';
+import {
+  at,
+  bytes,
+  claim,
+  claimNew,
+  finish,
+  HOUR,
+  insert,
+  key,
+  LANE,
+  NOW,
+  newJob,
+  OTHER_LANE,
+  release,
+  request,
+  type StoreUnderTest,
+  wait,
+} from './job-store.contract.ts';
+
+const LIMITS = { pendingMax: 1_000, acceptsNew: true, now: at(NOW) };
+
+/** What every store promises the owner: a rule counts from the commit that holds it. */
+export function describeOwnerStore(name: string, open: () => Promise<StoreUnderTest>): void {
+  const promises = (
+    promise: string,
+    test: (store: JobStore, context: StoreUnderTest) => Promise<void>,
+  ): void => {
+    it(promise, async () => {
+      await using context = await open();
+      await test(context.store, context);
+    });
+  };
+
+  describe(`${name}: rules`, () => {
+    promises(
+      'are kept as they were made, the oldest first, until they are removed',
+      async (store, context) => {
+        const rules = [
+          budget({ createdAt: 1, app: 'app', note: 'not more', destination: 'https://a.example' }),
+          block({ createdAt: 2, destination: 'https://b.example/in' }),
+          hold({ createdAt: 3 }),
+        ];
+        for (const rule of rules.toReversed()) assert.equal(await store.owner.addRule(rule), true);
+        assert.deepEqual(await store.owner.rules(), rules);
+        const reopened = await context.reopen();
+        assert.deepEqual(await reopened.owner.rules(), rules);
+        assert.deepEqual(await reopened.owner.removeRule(rules[2]?.id ?? '', at(NOW), 0), []);
+        assert.equal(await reopened.owner.removeRule(randomUUID(), at(NOW), 0), null);
+        assert.deepEqual(await reopened.owner.rules(), rules.slice(0, 2));
+      },
+    );
+
+    promises('are bounded in number', async (store) => {
+      const rules = Array.from({ length: RULES_MAX }, () => block({ app: 'nobody' }));
+      for (const added of await Promise.all(rules.map((rule) => store.owner.addRule(rule))))
+        assert.equal(added, true);
+      assert.equal(await store.owner.addRule(block({})), false);
+      assert.equal((await store.owner.rules()).length, RULES_MAX);
+    });
+  });
+
+  describe(`${name}: a block`, () => {
+    promises('refuses new jobs, repeats too, and names the first of a batch', async (store) => {
+      await insert(store, newJob({ lane: OTHER_LANE, idempotency: key('k') }));
+      await store.owner.addRule(block({ destination: 'https://b.example' }));
+      const refused = { kind: 'refused', reason: 'blocked_by_owner' };
+      const batch = [newJob(), newJob({ lane: OTHER_LANE })];
+      assert.deepEqual(await store.insert(batch, LIMITS), { ...refused, index: 1 });
+      assert.deepEqual(await store.get(batch.map(({ id }) => id)), [null, null]);
+      const repeat = newJob({ lane: OTHER_LANE, idempotency: key('k') });
+      assert.deepEqual(await store.insert([repeat], LIMITS), { ...refused, index: 0 });
+      await insert(store, newJob());
+    });
+
+    promises('gives out nothing, and ends what is queued and what waits, in steps', async (store) => {
+      const jobs = [newJob(), newJob(), newJob()];
+      await insert(store, ...jobs, newJob({ lane: OTHER_LANE }));
+      const { jobs: claimed } = await claim(store, LANE, 1, NOW);
+      await store.settle(wait(claimed[0], NOW + 1), request(0, NOW));
+      const rule = block({ destination: LANE.destination });
+      await store.owner.addRule(rule);
+      assert.deepEqual((await claim(store, LANE, 5, NOW + HOUR)).jobs, []);
+      assert.equal(await store.owner.endBlocked(at(NOW), 2), 2);
+      assert.equal(await store.owner.endBlocked(at(NOW), 2), 1);
+      assert.equal(await store.owner.endBlocked(at(NOW), 2), 0);
+      for (const job of await store.get(jobs.map(({ id }) => id))) assertStopped(job, 'blocked');
+      assert.equal((await claim(store, OTHER_LANE, 5, NOW)).jobs.length, 1);
+      await store.owner.removeRule(rule.id, at(NOW), NOW);
+      await insert(store, newJob());
+    });
+
+    promises('lets an attempt end, and ends the job when another would follow', async (store) => {
+      const [delivered] = await claimNew(store);
+      const [failed] = await claimNew(store, OTHER_LANE);
+      await store.owner.addRule(block({}));
+      assert.equal(await store.owner.endBlocked(at(NOW), 10), 0);
+      await store.settle(finish(delivered), request(0, NOW));
+      await store.settle(wait(failed, NOW + 1), request(0, NOW));
+      const [first, second] = await store.get([delivered.id, failed.id]);
+      assert.equal(first?.state, 'delivered');
+      assertStopped(second, 'blocked');
+      assert.equal((await store.attempts(failed.id)).length, 1);
+    });
+
+    promises('ends what is given back unsent, and what a dead worker had', async (store) => {
+      const [unsent] = await claimNew(store);
+      const [lost] = await claimNew(store, OTHER_LANE);
+      await store.owner.addRule(block({}));
+      await store.settle(release(unsent), request(0, NOW));
+      assert.equal(await store.recover(at(NOW), HOUR), 1);
+      for (const job of await store.get([unsent.id, lost.id])) assertStopped(job, 'blocked');
+      assert.equal((await store.attempts(lost.id))[0]?.error?.code, 'answer_unknown');
+    });
+  });
+
+  describe(`${name}: a hold`, () => {
+    promises('takes in and gives out nothing until it is removed', async (store, context) => {
+      const rule = hold({ app: 'app' });
+      await insert(store, newJob());
+      await store.owner.addRule(rule);
+      const [inserted] = await insert(store, newJob({ claimUntil: NOW + HOUR }));
+      assert.equal(inserted?.claimed, null);
+      const { jobs, backlog } = await claim(store, LANE, 5, NOW);
+      assert.deepEqual(jobs, []);
+      assert.deepEqual(backlog, { lane: LANE, hasDue: false, nextDueAt: null, isPaused: true });
+      const reopened = await context.reopen();
+      assert.deepEqual((await claim(reopened, LANE, 5, NOW)).jobs, []);
+      assert.equal((await reopened.busyLanes(NOW))[0]?.hasDue, false);
+      const lanes = await reopened.owner.removeRule(rule.id, at(NOW), NOW);
+      assert.deepEqual(lanes, [{ lane: LANE, hasDue: true, nextDueAt: null, isPaused: false }]);
+      assert.equal((await claim(reopened, LANE, 5, NOW)).jobs.length, 2);
+    });
+
+    promises('of two holds the second still counts when the first is removed', async (store) => {
+      const [first, second] = [hold({ app: 'app' }), hold({ destination: 'https://a.example' })];
+      await insert(store, newJob());
+      await store.owner.addRule(first);
+      await store.owner.addRule(second);
+      assert.deepEqual(await store.owner.removeRule(first.id, at(NOW), NOW), []);
+      assert.deepEqual((await claim(store, LANE, 5, NOW)).jobs, []);
+      assert.equal((await store.owner.removeRule(second.id, at(NOW), NOW))?.length, 1);
+    });
+
+    promises('keeps jobs from ageing: they expire an age after their release', async (store, context) => {
+      const [old, fresh] = [
+        newJob({ expiresAt: NOW + HOUR }),
+        newJob({ lane: OTHER_LANE, expiresAt: NOW + HOUR }),
+      ];
+      await insert(store, old, fresh);
+      const rule = hold({ destination: LANE.destination });
+      await store.owner.addRule(rule);
+      const after = NOW + 2 * HOUR;
+      assert.equal((await store.expire(at(after), 10)).ended, 1);
+      await store.owner.removeRule(rule.id, at(after), after + HOUR);
+      const reopened = await context.reopen();
+      assert.equal((await reopened.expire(at(after + HOUR - 1), 10)).ended, 0);
+      const { jobs } = await claim(reopened, LANE, 1, after);
+      assert.equal(jobs[0]?.expiresAt, after + HOUR);
+      await reopened.settle(release(jobs[0]), request(0, after));
+      assert.equal((await reopened.expire(at(after + HOUR), 10)).ended, 1);
+    });
+  });
+
+  describe(`${name}: a budget`, () => {
+    promises('lets 100 of 1,000 jobs through that race for it', async (store) => {
+      await store.owner.addRule(budget({ limit: 100, unit: 'exports', per: 'hour' }));
+      const results = await Promise.all(
+        Array.from({ length: 1_000 }, () => store.insert([newJob()], LIMITS)),
+      );
+      const refused = results.filter(({ kind }) => kind === 'refused');
+      assert.equal(refused.length, 900);
+      assert.deepEqual(refused[0], {
+        kind: 'refused',
+        reason: 'budget_exhausted',
+        index: 0,
+        retryAt: NOW + HOUR,
+      });
+    });
+
+    promises('counts bytes, all of a batch or nothing, and no repeats', async (store) => {
+      await store.owner.addRule(budget({ limit: 10, unit: 'bytes', per: 'day' }));
+      const four = () => newJob({ data: bytes('1234') });
+      const index = refusedIndex(await store.insert([four(), four(), four()], LIMITS));
+      assert.equal(index, 2);
+      const first = { ...four(), idempotency: key('k') };
+      await insert(store, first, four());
+      assert.equal((await insert(store, { ...four(), idempotency: key('k') }))[0]?.job.id, first.id);
+      assert.equal(refusedIndex(await store.insert([four()], LIMITS)), 0);
+      await insert(store, newJob({ data: bytes('12') }));
+    });
+
+    promises(
+      'begins anew with the hour, survives a restart, and counts what it names only',
+      async (store, context) => {
+        await store.owner.addRule(
+          budget({ limit: 1, unit: 'exports', per: 'hour', destination: LANE.destination }),
+        );
+        await insert(store, newJob());
+        const reopened = await context.reopen();
+        assert.equal(refusedIndex(await reopened.insert([newJob()], LIMITS)), 0);
+        await insert(reopened, newJob({ lane: OTHER_LANE }));
+        const later = { ...LIMITS, now: at(NOW + HOUR) };
+        assert.equal((await reopened.insert([newJob()], later)).kind, 'inserted');
+        assert.equal(refusedIndex(await reopened.insert([newJob()], later)), 0);
+        assert.equal(refusedIndex(await reopened.insert([newJob()], LIMITS)), 0, 'the clock went back');
+      },
+    );
+
+    promises('of several the first that is used up decides', async (store) => {
+      await store.owner.addRule(budget({ limit: 5, unit: 'exports', per: 'day' }));
+      await store.owner.addRule(budget({ limit: 1, unit: 'exports', per: 'hour' }));
+      await insert(store, newJob());
+      const result = await store.insert([newJob()], LIMITS);
+      assert.equal(result.kind === 'refused' && result.retryAt, NOW + HOUR);
+    });
+  });
+
+  describe(`${name}: a cancel`, () => {
+    promises('ends what is queued or waits, and nothing that has ended', async (store) => {
+      const [claimed] = await claimNew(store);
+      await store.settle(wait(claimed, NOW + HOUR), request(0, NOW));
+      const queued = newJob();
+      await insert(store, queued);
+      const [done] = await claimNew(store, OTHER_LANE);
+      await store.settle(finish(done), request(0, NOW));
+      const cancel = (id: string) => store.owner.cancel(id, at(NOW));
+      assert.equal(await cancel(claimed.id), 'cancelled');
+      assert.equal(await cancel(queued.id), 'cancelled');
+      assert.equal(await cancel(queued.id), 'finished');
+      assert.equal(await cancel(done.id), 'finished');
+      assert.equal(await cancel(randomUUID()), 'unknown');
+      for (const job of await store.get([claimed.id, queued.id])) assertStopped(job, 'cancelled');
+      assert.deepEqual((await claim(store, LANE, 5, NOW + 2 * HOUR)).jobs, []);
+    });
+
+    promises('of what is being sent waits for the attempt, and no other follows', async (store, context) => {
+      const [delivered] = await claimNew(store);
+      const [failed] = await claimNew(store, OTHER_LANE);
+      const lane = { client: 'third', destination: 'https://c.example/' };
+      const [lost] = await claimNew(store, lane);
+      for (const { id } of [delivered, failed, lost])
+        assert.equal(await store.owner.cancel(id, at(NOW)), 'requested');
+      await store.settle(finish(delivered), request(0, NOW));
+      await store.settle(wait(failed, NOW + 1), request(0, NOW));
+      const reopened = await context.reopen();
+      await reopened.recover(at(NOW), HOUR);
+      const [first, second, third] = await reopened.get([delivered.id, failed.id, lost.id]);
+      assert.equal(first?.state, 'delivered');
+      assertStopped(second, 'cancelled');
+      assertStopped(third, 'cancelled');
+    });
+  });
+}
+
+type Given<R extends Rule> = Partial<Omit<R, 'kind'>>;
+
+function base() {
+  return { id: randomUUID(), app: null, destination: null, note: null, createdAt: NOW };
+}
+
+function block(given: Given<Rule>): Rule {
+  return { ...base(), ...given, kind: 'block' };
+}
+
+function hold(given: Given<Rule>): Rule {
+  return { ...base(), ...given, kind: 'hold' };
+}
+
+function budget(given: Given<BudgetRule>): Rule {
+  return { ...base(), limit: 1, unit: 'exports', per: 'hour', ...given, kind: 'budget' };
+}
+
+function refusedIndex(result: InsertResult): number | null {
+  if (result.kind !== 'refused') return null;
+  assert.equal(result.reason, 'budget_exhausted');
+  return result.index;
+}
+
+function assertStopped(job: ExportJob | null | undefined, state: 'blocked' | 'cancelled'): void {
+  assert.equal(job?.state, state);
+  assert.equal(job?.finishedAt !== null, true);
+  const code = state === 'blocked' ? 'blocked_by_owner' : 'cancelled';
+  assert.equal(job?.result?.kind === 'failure' && job.result.failure.code, code);
+}
