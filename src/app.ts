@@ -118,7 +118,13 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const server = await createHttpServer({
     service,
-    owner: { refreshRootKey: rootKeys.refresh },
+    owner: {
+      refreshRootKey: rootKeys.refresh,
+      rules: () => owner.rules(),
+      addRule: (rule) => owner.addRule(rule),
+      removeRule: (id) => owner.removeRule(id),
+      cancel: (id) => owner.cancel(id),
+    },
     authorizer: new Authorizer({
       keys: rootKeys.keys,
       onKeyUsed: rootKeys.used,

@@ -2,16 +2,18 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { presentedToken } from '../auth/credentials.ts';
 import type { Clock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
+import type { OwnerService } from '../export/owner-service.ts';
 import { awaitBody, JSON_CONTENT_TYPE } from './awaited-body.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { bodyText, isObject, type Members, parseBody } from './json-body.ts';
+import { RULE_FIELDS, readRule, wireRule } from './owner-rules.ts';
 import { NO_SUCH_PATH } from './problem.ts';
 import { sendJson } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
 import { requestPath } from './request-path.ts';
 
 /** What the owner may do. */
-export interface OwnerService {
+export interface OwnerActions extends Pick<OwnerService, 'rules' | 'addRule' | 'removeRule' | 'cancel'> {
   /**
    * Gets a new root key from the arbiter.
    *
@@ -29,14 +31,14 @@ export interface RootKeyReport {
 }
 
 export interface OwnerRoutesParts {
-  readonly owner: OwnerService;
+  readonly owner: OwnerActions;
   readonly authorizer: RequestAuthorizer;
   readonly clock: Clock;
   readonly settings: HttpSettings;
 }
 
-/** Answers a request that has been judged; what it resolves to goes out as JSON. */
-type OwnerHandler = (request: FastifyRequest) => Promise<object>;
+/** Answers a request that has been judged; what it resolves to goes out as JSON, and nothing as 204. */
+type OwnerHandler = (request: FastifyRequest) => Promise<object | undefined>;
 
 /** The routes for the owner of the box (interface, section 5). */
 export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
@@ -48,6 +50,33 @@ export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): v
     }
     return owner.refreshRootKey(dropOld ?? false);
   });
+  addRuleRoutes(app, parts);
+  addOwnerRoute(app, parts, 'POST', '/owner/exports/:id/cancel', async (request) => {
+    readFields(request.body as Uint8Array | undefined, []);
+    const job = await owner.cancel(idOf(request));
+    return { id: job.id, state: job.state };
+  });
+}
+
+function addRuleRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
+  const { owner } = parts;
+  addOwnerRoute(app, parts, 'GET', '/owner/rules', async () => ({
+    items: (await owner.rules()).map(wireRule),
+    next: null,
+  }));
+  addOwnerRoute(app, parts, 'POST', '/owner/rules', async ({ body }) =>
+    wireRule(await owner.addRule(readRule(readFields(body as Uint8Array | undefined, RULE_FIELDS)))),
+  );
+  addOwnerRoute(app, parts, 'DELETE', '/owner/rules/:id', async (request) => {
+    readFields(request.body as Uint8Array | undefined, []);
+    if (!(await owner.removeRule(idOf(request))))
+      throw new ExportError('not_found', 'There is no such rule.');
+    return undefined;
+  });
+}
+
+function idOf({ params }: FastifyRequest): string {
+  return (params as { id: string }).id;
 }
 
 /** Every route of the owner comes through here, so that none is without its judgement. */
@@ -62,8 +91,11 @@ function addOwnerRoute(
     method,
     url,
     onRequest: (request, reply, done) => done(judgeOwner(request, reply, parts)),
-    handler: async (request, reply) =>
-      sendJson(reply, 200, JSON_CONTENT_TYPE, JSON.stringify(await handler(request))),
+    handler: async (request, reply) => {
+      const answer = await handler(request);
+      if (answer === undefined) return reply.code(204).send();
+      return sendJson(reply, 200, JSON_CONTENT_TYPE, JSON.stringify(answer));
+    },
   });
 }
 

@@ -10,7 +10,7 @@ import { answerUnreadable } from './client-error.ts';
 import { ConnectionLimit, type ConnectionLimits } from './connection-limit.ts';
 import { addExportRoutes } from './export-routes.ts';
 import type { HttpSettings } from './http-settings.ts';
-import { addOwnerRoutes, type OwnerService } from './owner-routes.ts';
+import { addOwnerRoutes, type OwnerActions } from './owner-routes.ts';
 import { addProbes, type Readiness } from './probes.ts';
 import { notFound } from './problem.ts';
 import { answerErrors, type HttpLog, refuseUnknownRoutes } from './refusals.ts';
@@ -20,13 +20,13 @@ import { ExportSockets } from './ws/export-sockets.ts';
 import type { SocketLimits } from './ws/socket-limits.ts';
 
 export type { HttpSettings } from './http-settings.ts';
-export type { OwnerService } from './owner-routes.ts';
+export type { OwnerActions } from './owner-routes.ts';
 export type { Readiness } from './probes.ts';
 export type { HttpLog } from './refusals.ts';
 
 export interface HttpServerParts {
   readonly service: ExportService;
-  readonly owner: OwnerService;
+  readonly owner: OwnerActions;
   readonly authorizer: RequestAuthorizer;
   readonly settings: HttpSettings;
   readonly readiness: () => Promise<Readiness>;

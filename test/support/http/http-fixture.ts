@@ -15,7 +15,7 @@ import {
   type HttpServer,
   type HttpServerParts,
   type HttpSettings,
-  type OwnerService,
+  type OwnerActions,
 } from '../../../src/http/server.ts';
 import { encode } from '../../../src/macaroon/codec.ts';
 import { mint } from '../../../src/macaroon/macaroon.ts';
@@ -33,7 +33,7 @@ export interface FixtureOptions extends Pick<HttpServerParts, 'tls' | 'socketLim
   readonly limits?: Partial<ExportServiceParts['limits']>;
   readonly requireDestination?: boolean;
   readonly readiness?: () => Promise<Readiness>;
-  readonly owner?: OwnerService;
+  readonly owner?: Partial<OwnerActions>;
 }
 
 export interface Answer {
@@ -116,7 +116,7 @@ export class HttpFixture implements AsyncDisposable {
     const service = createService(store, clock, options);
     const server = await createHttpServer({
       service,
-      owner: options.owner ?? NO_OWNER,
+      owner: { ...NO_OWNER, ...options.owner },
       authorizer: new Authorizer({
         keys: () => options.keys ?? [ROOT_KEY],
         target: 'export-service',
@@ -209,9 +209,17 @@ export class HttpFixture implements AsyncDisposable {
 }
 
 /** For servers that nobody asks for what is the owner's. */
-export const NO_OWNER: OwnerService = {
-  refreshRootKey: () => assert.fail('no test has asked for this'),
+export const NO_OWNER: OwnerActions = {
+  refreshRootKey: notAsked,
+  rules: notAsked,
+  addRule: notAsked,
+  removeRule: notAsked,
+  cancel: notAsked,
 };
+
+function notAsked(): never {
+  assert.fail('no test has asked for this');
+}
 
 function createService(store: MemoryJobStore, clock: ManualClock, { limits }: FixtureOptions): ExportService {
   const feed = new JobFeed();
