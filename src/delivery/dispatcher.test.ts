@@ -116,6 +116,7 @@ class Bench implements AsyncDisposable {
     const job: NewJob = {
       id,
       lane,
+      peer: null,
       data: Buffer.from('{}'),
       attemptsMax: 9,
       acceptedAt: this.clock.now(),
@@ -443,6 +444,7 @@ describe('Dispatcher', () => {
         {
           id,
           lane: place,
+          peer: null,
           data: Buffer.from('{}'),
           attemptsMax: 1,
           acceptedAt: bench.clock.now(),

@@ -227,6 +227,7 @@ export class ExportService {
     return {
       id: newId(),
       lane,
+      peer: null,
       data: request.data,
       attemptsMax: request.attemptsMax ?? this.#parts.limits.attemptsMax,
       acceptedAt: clock.now(),

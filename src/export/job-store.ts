@@ -1,6 +1,6 @@
 import type { Attempt, AttemptError, ExportJob, FinalState, JobResult, JobState, Lane } from './job.ts';
 import type { LaneReport } from './lane-health.ts';
-import type { Rule } from './rules.ts';
+import type { OwnerStore } from './owner-store.ts';
 
 /**
  * Where jobs are kept. Every method is one atomic, durable step: when its promise resolves, the change is on disk.
@@ -54,10 +54,14 @@ export interface JobStore extends AsyncDisposable {
   busyLanes(now: number): Promise<LaneBacklog[]>;
 
   /**
-   * Deletes at most `limit` jobs that finished before `finishedBefore`, and as many idempotency keys that had their time.
+   * Takes at most `limit` jobs that finished before `finishedBefore` from the apps: their results are deleted, and `get`
+   * knows them no more. Their owner still sees that they were. Idempotency keys that had their time go too, as many.
    * Resolves to the larger of the two numbers: `limit` means that there may be more.
    */
   deleteExpired(finishedBefore: number, now: number, limit: number): Promise<number>;
+
+  /** Deletes at most `limit` of these with every trace, when they finished before `finishedBefore`. Resolves to their number. */
+  deleteHistory(finishedBefore: number, limit: number): Promise<number>;
 
   /** The attempts of a job, in order; empty for an unknown one. */
   attempts(id: string): Promise<Attempt[]>;
@@ -71,41 +75,9 @@ export interface JobStore extends AsyncDisposable {
   /** Small named secrets, already encrypted by the caller. */
   readonly secrets: SecretStore;
 
-  /** What the owner decided. */
+  /** What the owner sees and decides. */
   readonly owner: OwnerStore;
 }
-
-/**
- * The owner's rules and what they do to jobs. A rule counts from the commit that holds it: no later claim gives out a
- * job that it stops, and no later insert takes one in.
- */
-export interface OwnerStore {
-  /** All of them, the oldest first. */
-  rules(): Promise<readonly Rule[]>;
-
-  /** False when there are {@link RULES_MAX} already. */
-  addRule(rule: Rule): Promise<boolean>;
-
-  /**
-   * Removes a rule. Of lanes that are no longer held nothing expires before `notExpiredBefore` (steady).
-   * Resolves to the lanes that may send again; null when there is no such rule.
-   */
-  removeRule(id: string, now: Now, notExpiredBefore: number): Promise<readonly LaneBacklog[] | null>;
-
-  /** Ends at most `limit` queued and waiting jobs that a block stops. Resolves to their number. */
-  endBlocked(now: Now, limit: number): Promise<number>;
-
-  /** Takes one job back: see {@link CancelResult}. */
-  cancel(id: string, now: Now): Promise<CancelResult>;
-}
-
-/**
- * - `cancelled`: it has ended with that.
- * - `requested`: it is being sent; if its request is not open yet it ends, otherwise when the attempt does.
- * - `finished`: it had ended before.
- * - `unknown`: there is none.
- */
-export type CancelResult = 'cancelled' | 'requested' | 'finished' | 'unknown';
 
 export interface SecretStore {
   get(name: string): Promise<Uint8Array | null>;
@@ -122,6 +94,8 @@ export interface NewJob {
   readonly id: string;
   readonly lane: Lane;
   /** The exact bytes for the destination. */
+  /** The address of whoever handed it in; null when that is not known. */
+  readonly peer: string | null;
   readonly data: Uint8Array;
   readonly attemptsMax: number;
   readonly acceptedAt: number;

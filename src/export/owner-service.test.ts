@@ -45,6 +45,7 @@ class Bench implements AsyncDisposable {
       (): NewJob => ({
         id: randomUUID(),
         lane: LANE,
+        peer: null,
         data: Buffer.from('1'),
         attemptsMax: 9,
         acceptedAt: this.now.wall,

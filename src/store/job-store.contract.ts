@@ -777,6 +777,7 @@ export function newJob(fields: Partial<NewJob> = {}): NewJob {
   return {
     id: randomUUID(),
     lane: LANE,
+    peer: null,
     data: bytes('{}'),
     attemptsMax: 9,
     acceptedAt: NOW,

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { ExportJob } from '../export/job.ts';
 import type { InsertResult, JobStore } from '../export/job-store.ts';
+import type { ExportPage, ExportQuery } from '../export/owner-store.ts';
 import { type BudgetRule, RULES_MAX, type Rule } from '../export/rules.ts';
 import {
   at,
@@ -221,6 +222,121 @@ export function describeOwnerStore(name: string, open: () => Promise<StoreUnderT
     });
   });
 
+  describe(`${name}: what the owner sees`, () => {
+    promises(
+      'an export with its attempts, its submitter and what keeps it, and never a body',
+      async (store) => {
+        const job = newJob({ peer: '192.0.2.7' });
+        await insert(store, job);
+        const { jobs } = await claim(store, LANE, 1, NOW);
+        await store.settle(wait(jobs[0], NOW + 1), request(0, NOW));
+        const rule = hold({ app: 'app' });
+        await store.owner.addRule(rule);
+        const found = await store.owner.find(job.id);
+        assert.equal(found?.peer, '192.0.2.7');
+        assert.equal(found.heldBy, rule.id);
+        assert.equal(found.redeliveryOf, null);
+        assert.deepEqual(found.attempts, await store.attempts(job.id));
+        assert.deepEqual(found.job, (await store.get([job.id]))[0]);
+        await store.owner.removeRule(rule.id, at(NOW), 0);
+        const again = await claim(store, LANE, 1, NOW + 1);
+        await store.settle(finish(again.jobs[0]), request(0, NOW));
+        const end = await store.owner.find(job.id);
+        const answer = { status: 200, body: '', truncated: false };
+        assert.deepEqual(end?.job.result, { kind: 'answer', answer });
+        assert.equal(end.heldBy, null);
+        assert.equal(await store.owner.find(randomUUID()), null);
+      },
+    );
+
+    promises('lists by page, the newest first, without a gap while more come in', async (store) => {
+      const ids: string[] = [];
+      for (let n = 0; n < 5; n += 1) {
+        const job = newJob({ lane: n % 2 === 0 ? LANE : OTHER_LANE });
+        await insert(store, job);
+        ids.unshift(job.id);
+      }
+      assert.deepEqual(await pages(store, 2), [ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
+      assert.deepEqual(await pages(store, 5), [ids]);
+      const first = await store.owner.list({
+        app: null,
+        destination: null,
+        phase: null,
+        before: null,
+        limit: 3,
+      });
+      await insert(store, newJob());
+      const next = await store.owner.list({
+        app: null,
+        destination: null,
+        phase: null,
+        before: first.next,
+        limit: 3,
+      });
+      assert.deepEqual(
+        next.items.map(({ job }) => job.id),
+        ids.slice(3),
+      );
+    });
+
+    promises('lists those of an app, to a URL or an origin, and in a phase', async (store) => {
+      const other = { client: 'other', destination: 'https://a.example/elsewhere' };
+      const [queued, sending] = [newJob({ lane: OTHER_LANE }), newJob({ lane: other })];
+      const [done] = await claimNew(store);
+      await store.settle(finish(done), request(0, NOW));
+      const [failed] = await claimNew(store);
+      await store.settle(wait(failed, NOW + HOUR), request(0, NOW));
+      await insert(store, queued, sending);
+      await claim(store, other, 1, NOW);
+      const found = async (filter: Partial<ExportQuery>) => (await pages(store, 1, filter)).flat();
+      assert.deepEqual(await found({ app: 'other' }), [sending.id]);
+      assert.deepEqual(await found({ destination: 'https://a.example' }), [sending.id, failed.id, done.id]);
+      assert.deepEqual(await found({ destination: LANE.destination }), [failed.id, done.id]);
+      assert.deepEqual(await found({ phase: 'pending' }), [queued.id]);
+      assert.deepEqual((await found({ phase: 'processing' })).toSorted(), [failed.id, sending.id].toSorted());
+      assert.deepEqual(await found({ phase: 'finished' }), [done.id]);
+      assert.deepEqual(await found({ app: 'app', phase: 'finished' }), [done.id]);
+      assert.deepEqual(await found({ app: 'nobody' }), []);
+    });
+
+    promises('sums up by app and destination what was accepted in a time', async (store) => {
+      const [done] = await claimNew(store);
+      await store.settle(finish(done), request(0, NOW));
+      await insert(store, newJob({ data: bytes('12345'), acceptedAt: NOW + HOUR }));
+      const late = newJob({ lane: OTHER_LANE, acceptedAt: NOW + 2 * HOUR });
+      await insert(store, late);
+      await store.owner.cancel(late.id, at(NOW));
+      const [other, first, ...more] = await store.owner.summary(NOW, NOW + 3 * HOUR);
+      assert.deepEqual(more, []);
+      const none = { delivered: 0, undeliverable: 0, blocked: 0, cancelled: 0 };
+      const { client: app, destination } = LANE;
+      const times = { firstAt: NOW, lastAt: NOW + HOUR };
+      assert.deepEqual(first, { app, destination, accepted: 2, ...none, delivered: 1, bytes: 7, ...times });
+      assert.equal(other?.cancelled, 1);
+      const [second, ...none2] = await store.owner.summary(NOW + 1, NOW + 2 * HOUR);
+      assert.deepEqual(none2, []);
+      assert.equal(second?.accepted, 1);
+    });
+
+    promises(
+      'what apps can no longer read is still there, until its history ends too',
+      async (store, context) => {
+        const [done] = await claimNew(store);
+        await store.settle(finish(done), request(0, NOW));
+        assert.equal(await store.deleteExpired(NOW + HOUR, NOW, 10), 1);
+        assert.equal(await store.deleteExpired(NOW + HOUR, NOW, 10), 0);
+        assert.deepEqual(await store.get([done.id]), [null]);
+        const reopened = await context.reopen();
+        assert.deepEqual(await pages(reopened, 5), [[done.id]]);
+        assert.equal((await reopened.owner.find(done.id))?.attempts.length, 1);
+        assert.equal(await reopened.deleteHistory(NOW, 10), 0);
+        assert.equal(await reopened.deleteHistory(NOW + HOUR, 10), 1);
+        assert.equal(await reopened.owner.find(done.id), null);
+        assert.deepEqual(await reopened.owner.summary(0, NOW + HOUR), []);
+      },
+    );
+  });
+
   describe(`${name}: a cancel`, () => {
     promises('ends what is queued or waits, and nothing that has ended', async (store) => {
       const [claimed] = await claimNew(store);
@@ -256,6 +372,25 @@ export function describeOwnerStore(name: string, open: () => Promise<StoreUnderT
       assertStopped(third, 'cancelled');
     });
   });
+}
+
+/** Pages of `limit`, one after the other. */
+async function pages(store: JobStore, limit: number, filter: Partial<ExportQuery> = {}): Promise<string[][]> {
+  const found: string[][] = [];
+  let before: string | null = null;
+  do {
+    const page: ExportPage = await store.owner.list({
+      app: null,
+      destination: null,
+      phase: null,
+      ...filter,
+      before,
+      limit,
+    });
+    found.push(page.items.map(({ job }) => job.id));
+    before = page.next;
+  } while (before !== null);
+  return found;
 }
 
 type Given<R extends Rule> = Partial<Omit<R, 'kind'>>;

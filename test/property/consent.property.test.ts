@@ -206,7 +206,15 @@ class World implements Deliverer, AsyncDisposable {
     const id = randomUUID();
     const { wall, steady } = this.#now;
     const claimUntil = this.#dispatcher.reserve(lane);
-    const job = { id, lane, data: Buffer.from('1'), attemptsMax: 9, idempotency: null, claimUntil };
+    const job = {
+      id,
+      lane,
+      peer: null,
+      data: Buffer.from('1'),
+      attemptsMax: 9,
+      idempotency: null,
+      claimUntil,
+    };
     const result = await this.#store.insert(
       [{ ...job, acceptedAt: wall, expiresAt: steady + 100 * AGE_MS }],
       { pendingMax: 1_000, acceptsNew: true, now: this.#now },

@@ -37,6 +37,7 @@ export class WriterBench implements Disposable {
     return {
       id: `00000000-0000-7000-8000-${String(this.#count).padStart(12, '0')}`,
       lane,
+      peer: null,
       data: Buffer.alloc(bytes, 'x'),
       attemptsMax: 9,
       acceptedAt: NOW,
@@ -61,6 +62,12 @@ export class WriterBench implements Disposable {
   deleteFinished(): number {
     const times = { finishedBefore: NOW + 100, now: NOW + 100 };
     return this.run({ kind: 'deleteExpired', ...times, limit: 1_000 });
+  }
+
+  /** With their history. */
+  forgetFinished(): number {
+    this.deleteFinished();
+    return this.run({ kind: 'deleteHistory', finishedBefore: NOW + 100, limit: 1_000 });
   }
 
   /** What one statement says of the store, beside the writer. */

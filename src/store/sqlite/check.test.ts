@@ -26,6 +26,7 @@ function newJob(n: number): NewJob {
   return {
     id: `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`,
     lane: LANE,
+    peer: null,
     data: Buffer.alloc(100, 'x'),
     attemptsMax: 9,
     acceptedAt: NOW,

@@ -144,7 +144,7 @@ const RULES: readonly Rule[] = [
     rule: 'missing_result',
     breach: 'exports that have ended without a result',
     rows: `
-      SELECT id FROM jobs WHERE finished_at IS NOT NULL AND result_code IS NULL
+      SELECT id FROM jobs WHERE finished_at IS NOT NULL AND is_history = 0 AND result_code IS NULL
         AND (result_status IS NULL OR seq NOT IN (SELECT job FROM answers))`,
   },
   {

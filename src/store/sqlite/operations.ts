@@ -1,6 +1,5 @@
 import type { Lane } from '../../export/job.ts';
 import type {
-  CancelResult,
   Claim,
   ClaimRequest,
   HeldLease,
@@ -11,6 +10,7 @@ import type {
   Now,
   Settlement,
 } from '../../export/job-store.ts';
+import type { CancelResult } from '../../export/owner-store.ts';
 import type { Rule } from '../../export/rules.ts';
 
 /**
@@ -32,6 +32,7 @@ export type Operation =
       readonly now: number;
       readonly limit: number;
     }
+  | { readonly kind: 'deleteHistory'; readonly finishedBefore: number; readonly limit: number }
   | { readonly kind: 'rules' }
   | { readonly kind: 'addRule'; readonly rule: Rule }
   | { readonly kind: 'removeRule'; readonly id: string; readonly now: Now; readonly notExpiredBefore: number }
@@ -57,6 +58,7 @@ export interface Results {
   expire: { ended: number; nextAt: number | null };
   busyLanes: LaneBacklog[];
   deleteExpired: number;
+  deleteHistory: number;
   rules: readonly Rule[];
   addRule: boolean;
   removeRule: readonly LaneBacklog[] | null;

@@ -117,7 +117,7 @@ export class BudgetCheck {
   }
 }
 
-function toRule(row: Row): Rule {
+export function toRule(row: Row): Rule {
   const base = {
     id: String(row.id),
     app: textOrNull(row.app),

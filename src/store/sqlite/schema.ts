@@ -118,6 +118,13 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
 
   ALTER TABLE jobs ADD COLUMN is_cancelled INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE jobs ADD COLUMN peer TEXT;
+  ALTER TABLE jobs ADD COLUMN redelivery_of BLOB;
+  -- Its result is deleted: apps know it no more, its owner does.
+  ALTER TABLE jobs ADD COLUMN is_history INTEGER NOT NULL DEFAULT 0;
+  DROP INDEX jobs_finished;
+  CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL AND is_history = 0;
+  CREATE INDEX jobs_history ON jobs (finished_at) WHERE is_history = 1;
   -- Of a lane that is held nothing expires; after that, nothing before this time.
   ALTER TABLE lanes ADD COLUMN is_held INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE lanes ADD COLUMN not_expired_before INTEGER NOT NULL DEFAULT 0;

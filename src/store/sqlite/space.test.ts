@@ -78,7 +78,7 @@ describe('the ceiling of a store', () => {
     assert.ok(bench.settle(one, 'x'.repeat(15 * MIB)), 'the reserve is there for it');
     assert.throws(() => bench.settle(two, 'x'.repeat(15 * MIB)), FULL);
     assert.ok(bench.settle(three, 'small'), 'nothing is stuck');
-    bench.deleteFinished();
+    bench.forgetFinished();
     assert.ok(bench.settle(two, 'x'.repeat(15 * MIB)));
   });
 
@@ -114,7 +114,7 @@ describe('the file of a store', () => {
     const round = (): number => {
       bench.insert(...Array.from({ length: 100 }, () => bench.newJob(20_000)));
       for (const job of bench.claim(100)) bench.settle(job, 'a'.repeat(2_000));
-      assert.equal(bench.deleteFinished(), 100);
+      assert.equal(bench.forgetFinished(), 100);
       return bench.number('PRAGMA page_count');
     };
     round();
@@ -152,13 +152,13 @@ describe('lanes', () => {
       const [first] = bench.claim(1, lane);
       assert.ok(first && bench.settle(first));
     }
-    assert.equal(bench.deleteFinished(), 3);
+    assert.equal(bench.forgetFinished(), 3);
     assert.equal(lanes(bench), 3, 'each has another job');
     for (let n = 0; n < 3; n += 1) {
       for (const job of bench.claim(1, { client: `app ${n}`, destination: LANE.destination }))
         bench.settle(job);
     }
-    bench.deleteFinished();
+    bench.forgetFinished();
     assert.equal(lanes(bench), 0);
     assert.deepEqual(checkStore(bench.path).problems, []);
   });
@@ -172,7 +172,7 @@ describe('lanes', () => {
     finish('k');
     bench.run({ kind: 'deleteExpired', finishedBefore: NOW + 100, now: NOW, limit: 10 });
     assert.equal(lanes(bench), 1);
-    bench.deleteFinished();
+    bench.forgetFinished();
     assert.equal(lanes(bench), 0);
     finish('k');
     assert.equal(lanes(bench), 1);

@@ -49,6 +49,7 @@ describe('SqliteJobStore: its file', () => {
           {
             id,
             lane,
+            peer: null,
             data: Buffer.from('1'),
             attemptsMax: 1,
             acceptedAt: 0,

@@ -11,10 +11,11 @@ import type {
   LaneBacklog,
   NewJob,
   Now,
-  OwnerStore,
   SecretStore,
   Settlement,
 } from '../../export/job-store.ts';
+import type { OwnerStore } from '../../export/owner-store.ts';
+import { OwnerReaderClient } from './owner-reader-client.ts';
 import { fromUuid, type Row, SELECT_JOB, toAttempt, toJob } from './rows.ts';
 import { NO_STORE_LIMITS, type StoreLimits } from './space.ts';
 import { refuseLostStore, StoreLock } from './store-lock.ts';
@@ -32,16 +33,19 @@ export class SqliteJobStore implements JobStore {
   readonly #lock: StoreLock;
   readonly #reader: Reader;
   readonly #writer: WriterClient;
+  readonly #ownerReader: OwnerReaderClient;
   readonly #listeners: Set<(ids: readonly string[]) => void>;
 
   private constructor(
     lock: StoreLock,
     writer: WriterClient,
     reader: Reader,
+    ownerReader: OwnerReaderClient,
     listeners: Set<(ids: readonly string[]) => void>,
   ) {
     this.#lock = lock;
     this.#writer = writer;
+    this.#ownerReader = ownerReader;
     this.#reader = reader;
     this.#listeners = listeners;
     this.secrets = {
@@ -56,6 +60,9 @@ export class SqliteJobStore implements JobStore {
         writer.perform({ kind: 'removeRule', id, now, notExpiredBefore }),
       endBlocked: (now, limit) => writer.perform({ kind: 'endBlocked', now, limit }),
       cancel: (id, now) => writer.perform({ kind: 'cancel', id, now }),
+      list: (query) => ownerReader.list(query),
+      find: (id) => ownerReader.find(id),
+      summary: (since, until) => ownerReader.summary(since, until),
     };
   }
 
@@ -80,7 +87,13 @@ export class SqliteJobStore implements JobStore {
     };
     const writer = await WriterClient.start(path, limits, publish, onDeath);
     try {
-      const store = new SqliteJobStore(lock, writer, new Reader(path), listeners);
+      const store = new SqliteJobStore(
+        lock,
+        writer,
+        new Reader(path),
+        new OwnerReaderClient(path),
+        listeners,
+      );
       cleanup.move();
       return store;
     } catch (error) {
@@ -130,6 +143,10 @@ export class SqliteJobStore implements JobStore {
     return this.#writer.perform({ kind: 'deleteExpired', finishedBefore, now, limit });
   }
 
+  deleteHistory(finishedBefore: number, limit: number): Promise<number> {
+    return this.#writer.perform({ kind: 'deleteHistory', finishedBefore, limit });
+  }
+
   attempts(id: string): Promise<Attempt[]> {
     return this.#read((from) => from.attempts(id));
   }
@@ -144,8 +161,9 @@ export class SqliteJobStore implements JobStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // The reader first: only the last connection to close can empty the write-ahead log.
+    // The readers first: only the last connection to close can empty the write-ahead log.
     this.#reader[Symbol.dispose]();
+    await this.#ownerReader[Symbol.asyncDispose]();
     await this.#writer.close();
     this.#lock[Symbol.dispose]();
   }
@@ -172,9 +190,9 @@ class Reader implements Disposable {
 
   constructor(path: string) {
     this.#db = new DatabaseSync(path, { readOnly: true });
-    this.#job = this.#db.prepare(`${SELECT_JOB} WHERE j.id = ?`);
+    this.#job = this.#db.prepare(`${SELECT_JOB} WHERE j.id = ? AND j.is_history = 0`);
     this.#attempts = this.#db.prepare(
-      'SELECT a.* FROM attempts a JOIN jobs j ON j.seq = a.job WHERE j.id = ? ORDER BY a.number',
+      'SELECT a.* FROM attempts a JOIN jobs j ON j.seq = a.job WHERE j.id = ? AND j.is_history = 0 ORDER BY a.number',
     );
     this.#secret = this.#db.prepare('SELECT value FROM secrets WHERE name = ?');
   }

@@ -21,8 +21,8 @@ export function prepareStatements(db: DatabaseSync) {
 
     insertJob: prepare(`
       INSERT INTO jobs (id, lane, state, data_bytes, attempts_max, accepted_at, expires_at,
-        lease, lease_expires_at, claimed_at, key_expires_at)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+        lease, lease_expires_at, claimed_at, key_expires_at, peer)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     insertPayload: prepare('INSERT INTO payloads (job, data) VALUES (?, ?)'),
     findKey: prepare(
       `${SELECT_JOB.replace(
@@ -86,7 +86,10 @@ export function prepareStatements(db: DatabaseSync) {
         WHERE k.expires_at <= ? AND (j.finished_at IS NOT NULL OR j.id IS NULL) LIMIT ?)
       RETURNING lane`),
     expired: prepare(`
-      SELECT seq, lane FROM jobs WHERE finished_at < ? AND (key_expires_at IS NULL OR key_expires_at <= ?) LIMIT ?`),
+      SELECT seq FROM jobs
+      WHERE finished_at < ? AND is_history = 0 AND (key_expires_at IS NULL OR key_expires_at <= ?) LIMIT ?`),
+    makeHistory: prepare('UPDATE jobs SET is_history = 1 WHERE seq = ?'),
+    history: prepare('SELECT seq, lane FROM jobs WHERE finished_at < ? AND is_history = 1 LIMIT ?'),
     deleteAttempts: prepare('DELETE FROM attempts WHERE job = ?'),
     deleteAnswer: prepare('DELETE FROM answers WHERE job = ?'),
     deleteJob: prepare('DELETE FROM jobs WHERE seq = ?'),

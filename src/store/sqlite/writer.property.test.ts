@@ -81,6 +81,7 @@ class Bench {
     return {
       id: `00000000-0000-7000-8000-${String(this.count).padStart(12, '0')}`,
       lane,
+      peer: null,
       data: Buffer.from('{}'),
       attemptsMax: 9,
       acceptedAt: this.now,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
-import { WriterBench } from '../../../test/support/writer-bench.ts';
+import { NOW, WriterBench } from '../../../test/support/writer-bench.ts';
 import { checkStore } from './check.ts';
 
 describe('SqliteWriter', () => {
@@ -30,6 +30,9 @@ describe('SqliteWriter', () => {
       [0, 2, 2, 2, 1, 1],
     );
     bench.deleteFinished();
+    assert.deepEqual(rows('jobs', 'answers', 'attempts', 'idempotency_keys', 'lanes'), [2, 0, 2, 0, 1]);
+    assert.deepEqual(checkStore(bench.path).problems, []);
+    assert.equal(bench.run({ kind: 'deleteHistory', finishedBefore: NOW + 100, limit: 10 }), 2);
     assert.deepEqual(rows('jobs', 'answers', 'attempts', 'idempotency_keys', 'lanes'), [0, 0, 0, 0, 0]);
   });
 });

@@ -10,7 +10,6 @@ import {
   laneKey,
 } from '../../export/job.ts';
 import type {
-  CancelResult,
   Claim,
   ClaimedJob,
   ClaimRequest,
@@ -24,6 +23,7 @@ import type {
   Now,
   Settlement,
 } from '../../export/job-store.ts';
+import type { CancelResult } from '../../export/owner-store.ts';
 import { type LaneRules, matcherOf, NO_RULES, RULES_MAX, type Rule } from '../../export/rules.ts';
 import {
   accept,
@@ -177,6 +177,8 @@ export class SqliteWriter {
         return [...this.#lanes.counts.busy()].map((id) => this.#backlog(id, operation.now));
       case 'deleteExpired':
         return this.#deleteExpired(operation.finishedBefore, operation.now, operation.limit);
+      case 'deleteHistory':
+        return this.#deleteHistory(operation.finishedBefore, operation.limit);
       case 'rules':
         return this.#lanes.rules.rules;
       case 'addRule':
@@ -306,6 +308,7 @@ export class SqliteWriter {
       progress.leaseExpiresAt,
       progress.claimedAt,
       job.idempotency?.expiresAt ?? null,
+      job.peer,
     );
     this.#sql.insertPayload.run(seq, job.data);
     if (job.idempotency !== null) {
@@ -492,14 +495,26 @@ export class SqliteWriter {
     const keys = this.#sql.deleteKeys.all(now, limit) as Row[];
     const rows = this.#sql.expired.all(finishedBefore, now, limit) as Row[];
     for (const { seq } of rows) {
-      this.#sql.deleteAttempts.run(seq as SQLOutputValue);
       this.#sql.deleteAnswer.run(seq as SQLOutputValue);
+      this.#sql.makeHistory.run(seq as SQLOutputValue);
+    }
+    this.#deleteUnusedLanes(keys);
+    return Math.max(keys.length, rows.length);
+  }
+
+  #deleteHistory(finishedBefore: number, limit: number): number {
+    const rows = this.#sql.history.all(finishedBefore, limit) as Row[];
+    for (const { seq } of rows) {
+      this.#sql.deleteAttempts.run(seq as SQLOutputValue);
       this.#sql.deleteJob.run(seq as SQLOutputValue);
     }
-    // A lane is made with its first job; it goes with whatever refers to it last.
-    for (const lane of new Set([...keys, ...rows].map((row) => Number(row.lane))))
-      this.#lanes.deleteIfUnused(lane);
-    return Math.max(keys.length, rows.length);
+    this.#deleteUnusedLanes(rows);
+    return rows.length;
+  }
+
+  /** A lane is made with its first job; it goes with whatever refers to it last. */
+  #deleteUnusedLanes(rows: readonly Row[]): void {
+    for (const lane of new Set(rows.map((row) => Number(row.lane)))) this.#lanes.deleteIfUnused(lane);
   }
 
   // -- the owner ------------------------------------------------------------------------------------------------------

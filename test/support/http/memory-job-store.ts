@@ -109,6 +109,7 @@ export class MemoryJobStore implements JobStore {
   recover = (): Promise<number> => unused('recover');
   busyLanes = (): Promise<never[]> => unused('busyLanes');
   deleteExpired = (): Promise<number> => unused('deleteExpired');
+  deleteHistory = (): Promise<number> => unused('deleteHistory');
 
   readonly secrets = new MemorySecrets();
 

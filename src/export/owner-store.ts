@@ -1,0 +1,93 @@
+import type { Attempt, ExportJob } from './job.ts';
+import type { LaneBacklog, Now } from './job-store.ts';
+import type { Rule } from './rules.ts';
+
+/**
+ * What the owner sees and decides. A rule counts from the commit that holds it: no later claim gives out a job that it
+ * stops, and no later insert takes one in.
+ */
+export interface OwnerStore {
+  /** All rules, the oldest first. */
+  rules(): Promise<readonly Rule[]>;
+
+  /** False when there are {@link RULES_MAX} already. */
+  addRule(rule: Rule): Promise<boolean>;
+
+  /**
+   * Removes a rule. Of lanes that are no longer held nothing expires before `notExpiredBefore` (steady).
+   * Resolves to the lanes that may send again; null when there is no such rule.
+   */
+  removeRule(id: string, now: Now, notExpiredBefore: number): Promise<readonly LaneBacklog[] | null>;
+
+  /** Ends at most `limit` queued and waiting jobs that a block stops. Resolves to their number. */
+  endBlocked(now: Now, limit: number): Promise<number>;
+
+  /** Takes one job back: see {@link CancelResult}. */
+  cancel(id: string, now: Now): Promise<CancelResult>;
+
+  /** Exports, the newest first, those too whose results apps can no longer read. Never holds anybody else up. */
+  list(query: ExportQuery): Promise<ExportPage>;
+
+  /** One of them; null for an unknown one. */
+  find(id: string): Promise<OwnedExport | null>;
+
+  /** What was accepted from `since` on and before `until` (wall clock), by app and destination. */
+  summary(since: number, until: number): Promise<readonly LaneSummary[]>;
+}
+
+/**
+ * - `cancelled`: it has ended with that.
+ * - `requested`: it is being sent; if its request is not open yet it ends, otherwise when the attempt does.
+ * - `finished`: it had ended before.
+ * - `unknown`: there is none.
+ */
+export type CancelResult = 'cancelled' | 'requested' | 'finished' | 'unknown';
+
+/** As the app sees it: `pending` before the first attempt, `processing` until the end. */
+export type Phase = 'pending' | 'processing' | 'finished';
+
+export interface ExportQuery {
+  /** Of this app; null for all. */
+  readonly app: string | null;
+  /** To this URL or origin, as in a rule; null for all. */
+  readonly destination: string | null;
+  readonly phase: Phase | null;
+  /** From a page's `next`; null for the newest. */
+  readonly before: string | null;
+  /** At least 1. */
+  readonly limit: number;
+}
+
+export interface ExportPage {
+  readonly items: readonly OwnedExport[];
+  /** For the page after this one; null when there is nothing more. */
+  readonly next: string | null;
+}
+
+/** An export as its owner sees it. Its result has no body: what a destination answered is the app's. */
+export interface OwnedExport {
+  readonly job: ExportJob;
+  /** Who handed it in, by address; null when that is not on record. It proves nothing about the app. */
+  readonly peer: string | null;
+  readonly attempts: readonly Attempt[];
+  /** The rule that keeps it from leaving; null when none does. */
+  readonly heldBy: string | null;
+  /** The export that this one repeats; null for one of an app. */
+  readonly redeliveryOf: string | null;
+}
+
+export interface LaneSummary {
+  readonly app: string;
+  readonly destination: string;
+  /** How many were accepted, and of these how many ended how; the others have not ended. */
+  readonly accepted: number;
+  readonly delivered: number;
+  readonly undeliverable: number;
+  readonly blocked: number;
+  readonly cancelled: number;
+  /** Of the data of all that were accepted. */
+  readonly bytes: number;
+  /** When the first and the last was accepted. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
