@@ -17,7 +17,7 @@ import { OwnerService } from './export/owner-service.ts';
 import { deleteOldResults, endOldExports } from './export/retention.ts';
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import type { Readiness } from './http/probes.ts';
-import { createHttpServer, type HttpServer, SERVER_LIMITS } from './http/server.ts';
+import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } from './http/server.ts';
 import { openMasterKey } from './keys/store-keys.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
 import { listenError, makeFolder, usingSetting } from './start-up.ts';
@@ -118,13 +118,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const server = await createHttpServer({
     service,
-    owner: {
-      refreshRootKey: rootKeys.refresh,
-      rules: () => owner.rules(),
-      addRule: (rule) => owner.addRule(rule),
-      removeRule: (id) => owner.removeRule(id),
-      cancel: (id) => owner.cancel(id),
-    },
+    owner: ownerActions(owner, rootKeys),
     authorizer: new Authorizer({
       keys: rootKeys.keys,
       onKeyUsed: rootKeys.used,
@@ -169,6 +163,19 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     url: `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`,
     failed: failure.promise,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+function ownerActions(owner: OwnerService, rootKeys: RootKeys): OwnerActions {
+  return {
+    refreshRootKey: rootKeys.refresh,
+    rules: () => owner.rules(),
+    addRule: (rule) => owner.addRule(rule),
+    removeRule: (id) => owner.removeRule(id),
+    cancel: (id) => owner.cancel(id),
+    list: (query) => owner.list(query),
+    find: (id) => owner.find(id),
+    summary: (since, until) => owner.summary(since, until),
   };
 }
 

@@ -4,6 +4,7 @@ import { DESTINATION_BYTES_MAX } from './destination.ts';
 import { ExportError } from './errors.ts';
 import type { ExportJob } from './job.ts';
 import type { JobStore, LaneBacklog } from './job-store.ts';
+import type { ExportPage, ExportQuery, LaneSummary, OwnedExport } from './owner-store.ts';
 import { type BudgetRule, RULES_MAX, type Rule } from './rules.ts';
 
 /** A rule as the owner asks for it. */
@@ -97,10 +98,25 @@ export class OwnerService {
     const [job] = await store.get([id]);
     // It may have been settled before we heard that it was to be.
     if (job?.state !== 'sending') consent.forget(id);
-    if (result === 'unknown' || !job) throw new ExportError('unknown_export', 'There is no such export.');
+    if (result === 'unknown' || !job) throw unknownExport();
     if (result === 'finished')
       throw new ExportError('already_finished', 'It has ended already: there is nothing left to take back.');
     return job;
+  }
+
+  list(query: ExportQuery): Promise<ExportPage> {
+    return this.#parts.store.owner.list(query);
+  }
+
+  /** @throws ExportError `unknown_export` */
+  async find(id: string): Promise<OwnedExport> {
+    const found = await this.#parts.store.owner.find(id);
+    if (found === null) throw unknownExport();
+    return found;
+  }
+
+  summary(since: number, until: number): Promise<readonly LaneSummary[]> {
+    return this.#parts.store.owner.summary(since, until);
   }
 
   async #relearn(): Promise<void> {
@@ -116,6 +132,10 @@ export class OwnerService {
     const { clock } = this.#parts;
     return { wall: clock.now(), steady: clock.steady() };
   }
+}
+
+function unknownExport(): ExportError {
+  return new ExportError('unknown_export', 'There is no such export.');
 }
 
 /** @throws ExportError `invalid_request`, naming the field */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HttpFixture, type TokenOptions, tokenWith } from '../../test/support/http/http-fixture.ts';
 import { ExportError } from '../export/errors.ts';
-import type { OwnerService } from './server.ts';
+import type { OwnerActions } from './server.ts';
 
 const PATH = '/owner/root-key/refresh';
 
@@ -12,7 +12,7 @@ function ownerToken(changes: TokenOptions = {}): string {
 }
 
 /** Records what was asked of it. */
-class RecordingOwner implements OwnerService {
+class RecordingOwner implements OwnerActions {
   readonly refreshes: boolean[] = [];
 
   async refreshRootKey(dropOld: boolean) {

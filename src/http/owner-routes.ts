@@ -6,6 +6,7 @@ import type { OwnerService } from '../export/owner-service.ts';
 import { awaitBody, JSON_CONTENT_TYPE } from './awaited-body.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { bodyText, isObject, type Members, parseBody } from './json-body.ts';
+import { readExportQuery, readPeriod, wireOwnedExport, wireSummary } from './owner-exports.ts';
 import { RULE_FIELDS, readRule, wireRule } from './owner-rules.ts';
 import { NO_SUCH_PATH } from './problem.ts';
 import { sendJson } from './reply.ts';
@@ -13,7 +14,8 @@ import type { RequestAuthorizer } from './request-authorizer.ts';
 import { requestPath } from './request-path.ts';
 
 /** What the owner may do. */
-export interface OwnerActions extends Pick<OwnerService, 'rules' | 'addRule' | 'removeRule' | 'cancel'> {
+export interface OwnerActions
+  extends Pick<OwnerService, 'rules' | 'addRule' | 'removeRule' | 'cancel' | 'list' | 'find' | 'summary'> {
   /**
    * Gets a new root key from the arbiter.
    *
@@ -51,6 +53,22 @@ export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): v
     return owner.refreshRootKey(dropOld ?? false);
   });
   addRuleRoutes(app, parts);
+  addExportRoutes(app, parts);
+}
+
+function addExportRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
+  const { owner } = parts;
+  addOwnerRoute(app, parts, 'GET', '/owner/exports', async ({ query }) => {
+    const { items, next } = await owner.list(readExportQuery(query as Record<string, unknown>));
+    return { items: items.map(wireOwnedExport), next };
+  });
+  addOwnerRoute(app, parts, 'GET', '/owner/exports/:id', async (request) =>
+    wireOwnedExport(await owner.find(idOf(request))),
+  );
+  addOwnerRoute(app, parts, 'GET', '/owner/summary', async ({ query }) => {
+    const { since, until } = readPeriod(query as Record<string, unknown>);
+    return { items: (await owner.summary(since, until)).map(wireSummary), next: null };
+  });
   addOwnerRoute(app, parts, 'POST', '/owner/exports/:id/cancel', async (request) => {
     readFields(request.body as Uint8Array | undefined, []);
     const job = await owner.cancel(idOf(request));

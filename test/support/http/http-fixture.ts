@@ -116,7 +116,7 @@ export class HttpFixture implements AsyncDisposable {
     const service = createService(store, clock, options);
     const server = await createHttpServer({
       service,
-      owner: { ...NO_OWNER, ...options.owner },
+      owner: ownerOf(options.owner ?? {}),
       authorizer: new Authorizer({
         keys: () => options.keys ?? [ROOT_KEY],
         target: 'export-service',
@@ -215,7 +215,15 @@ export const NO_OWNER: OwnerActions = {
   addRule: notAsked,
   removeRule: notAsked,
   cancel: notAsked,
+  list: notAsked,
+  find: notAsked,
+  summary: notAsked,
 };
+
+function ownerOf(owner: Partial<OwnerActions>): OwnerActions {
+  const names = Object.keys(NO_OWNER) as (keyof OwnerActions)[];
+  return Object.fromEntries(names.map((name) => [name, owner[name]?.bind(owner) ?? NO_OWNER[name]])) as never;
+}
 
 function notAsked(): never {
   assert.fail('no test has asked for this');

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { HttpFixture, type RequestOptions, tokenWith } from '../../test/support/http/http-fixture.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { openTemporaryStore } from '../../test/support/temporary-store.ts';
+import { Consent } from '../export/consent.ts';
+import type { JobStore } from '../export/job-store.ts';
+import { OwnerService } from '../export/owner-service.ts';
+
+const OWNER = tokenWith({ method: '*', path: '/owner/*', destination: null });
+
+/** The routes over a real store; what apps hand in is not in it. */
+class Fixture implements AsyncDisposable {
+  readonly http: HttpFixture;
+  readonly store: JobStore;
+  readonly #close: () => PromiseLike<void>;
+
+  private constructor(http: HttpFixture, store: JobStore, close: () => PromiseLike<void>) {
+    this.store = store;
+    this.http = http;
+    this.#close = close;
+  }
+
+  static async start(): Promise<Fixture> {
+    const temporary = await openTemporaryStore();
+    const parts = { clock: new ManualClock(), consent: new Consent(), newId: randomUUID, ageMsMax: 1_000 };
+    const service = new OwnerService({ ...parts, store: temporary.store, resume: () => {} });
+    const owner = {
+      rules: () => service.rules(),
+      addRule: service.addRule.bind(service),
+      removeRule: service.removeRule.bind(service),
+      cancel: service.cancel.bind(service),
+      list: service.list.bind(service),
+      find: service.find.bind(service),
+      summary: service.summary.bind(service),
+    };
+    const http = await HttpFixture.start({ owner });
+    return new Fixture(http, temporary.store, async () => {
+      await http[Symbol.asyncDispose]();
+      await temporary[Symbol.asyncDispose]();
+    });
+  }
+
+  ask(method: string, path: string, body?: unknown, more: RequestOptions = {}) {
+    return this.http.send({ method, path, token: OWNER, body, ...more });
+  }
+
+  /** An export in the store; its id. */
+  async insert(client = 'steps', destination = 'https://a.example/in'): Promise<string> {
+    const id = randomUUID();
+    const lane = { client, destination };
+    const data = Buffer.from('"secret"');
+    const times = { acceptedAt: Date.UTC(2026, 0, 1), expiresAt: 1e15 };
+    const job = {
+      id,
+      lane,
+      peer: '192.0.2.7',
+      data,
+      attemptsMax: 9,
+      ...times,
+      idempotency: null,
+      claimUntil: null,
+    };
+    const now = { wall: 0, steady: 0 };
+    await this.store.insert([job], { pendingMax: 10, acceptsNew: true, now });
+    return id;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+  }
+}
+
+describe("the owner's rules", () => {
+  it('are made, listed and removed; what a rule does not have is left out', async () => {
+    await using fixture = await Fixture.start();
+    const asked = { kind: 'budget', app: 'steps', limit: 10, unit: 'exports', per: 'day', note: 'enough' };
+    const made = await fixture.ask('POST', '/owner/rules', asked);
+    assert.equal(made.status, 200, made.text);
+    const rule = JSON.parse(made.text);
+    assert.deepEqual(rule, { ...asked, id: rule.id, created_at: '2026-01-01T00:00:00.000Z' });
+    const list = await fixture.ask('GET', '/owner/rules');
+    assert.deepEqual(JSON.parse(list.text), { items: [rule], next: null });
+    const removed = await fixture.ask('DELETE', `/owner/rules/${rule.id}`);
+    assert.deepEqual([removed.status, removed.text], [204, '']);
+    assert.equal((await fixture.ask('DELETE', `/owner/rules/${rule.id}`)).json.code, 'not_found');
+  });
+
+  const wrong: [body: unknown, message: RegExp][] = [
+    [{}, /"kind" is one of "block", "hold", "budget"/],
+    [{ kind: 'Block' }, /"kind"/],
+    [{ kind: 'block', app: 7 }, /"app" is no string/],
+    [{ kind: 'block', limit: 7 }, /"limit" belongs to a budget/],
+    [{ kind: 'block', destination: 'example.org' }, /"destination" is neither a URL nor an origin/],
+    [{ kind: 'block', until: 'monday' }, /"until" is no field/],
+    [{ kind: 'budget', limit: '7', unit: 'bytes', per: 'day' }, /"limit" is no number/],
+    [{ kind: 'budget', limit: 7, unit: 'kilobytes', per: 'day' }, /"unit" is one of/],
+    [{ kind: 'budget', limit: 7, unit: 'bytes' }, /"per" is one of/],
+    [[], /no JSON object/],
+  ];
+  for (const [body, message] of wrong) {
+    it(`${JSON.stringify(body)} is refused by the name of the field`, async () => {
+      await using fixture = await Fixture.start();
+      const { status, json } = await fixture.ask('POST', '/owner/rules', body);
+      assert.deepEqual([status, json.code], [400, 'invalid_request']);
+      assert.match(json.detail, message);
+    });
+  }
+});
+
+describe("the owner's exports", () => {
+  it('are listed by page, and shown one by one, without their data', async () => {
+    await using fixture = await Fixture.start();
+    const first = await fixture.insert();
+    const second = await fixture.insert('');
+    const page = JSON.parse((await fixture.ask('GET', '/owner/exports?limit=1')).text);
+    assert.equal(page.items[0].id, second);
+    assert.equal(page.items[0].app, null, 'the arbiter names none');
+    const next = JSON.parse((await fixture.ask('GET', `/owner/exports?limit=1&before=${page.next}`)).text);
+    assert.equal(next.next, null);
+    const one = await fixture.ask('GET', `/owner/exports/${first}`);
+    assert.deepEqual(JSON.parse(one.text), next.items[0]);
+    assert.deepEqual(next.items[0], {
+      id: first,
+      app: 'steps',
+      peer: '192.0.2.7',
+      destination: 'https://a.example/in',
+      state: 'Pending',
+      outcome: null,
+      bytes: 8,
+      accepted_at: '2026-01-01T00:00:00.000Z',
+      finished_at: null,
+      attempts: [],
+      held_by: null,
+      redelivery_of: null,
+    });
+    await fixture.ask('POST', `/owner/exports/${first}/cancel`);
+    const found = await fixture.ask(
+      'GET',
+      '/owner/exports?state=Finished&app=steps&destination=https://a.example',
+    );
+    assert.equal(JSON.parse(found.text).items[0].outcome, 'cancelled');
+    assert.equal((await fixture.ask('GET', `/owner/exports/${randomUUID()}`)).json.code, 'unknown_export');
+  });
+
+  it('are summed up by app and destination', async () => {
+    await using fixture = await Fixture.start();
+    await fixture.insert();
+    const ask = async (query: string) =>
+      JSON.parse((await fixture.ask('GET', `/owner/summary${query}`)).text).items;
+    const time = '2026-01-01T00:00:00.000Z';
+    const outcomes = { delivered: 0, undeliverable: 0, blocked: 0, cancelled: 0, open: 1 };
+    const lane = { app: 'steps', destination: 'https://a.example/in' };
+    const sum = { ...lane, accepted: 1, outcomes, bytes: 8, first_at: time, last_at: time };
+    assert.deepEqual(await ask(''), [sum]);
+    assert.deepEqual(await ask('?since=2026-01-01&until=2026-01-02T00:00:00Z'), [sum]);
+    assert.deepEqual(await ask('?until=2026-01-01'), []);
+  });
+
+  const wrong: [query: string, message: RegExp][] = [
+    ['exports?limit=0', /"limit" is no whole number from 1 to 500/],
+    ['exports?limit=501', /"limit"/],
+    ['exports?limit=x', /"limit"/],
+    ['exports?before=x', /"before"/],
+    ['exports?state=done', /"state" is one of Pending, Processing, Finished/],
+    ['exports?app=a&app=b', /"app" is given twice/],
+    ['exports?apps=a', /"apps" is no parameter/],
+    ['summary?since=monday', /"since" is no time/],
+    ['summary?app=a', /"app" is no parameter/],
+  ];
+  for (const [query, message] of wrong) {
+    it(`${query} is refused by the name of the parameter`, async () => {
+      await using fixture = await Fixture.start();
+      const { status, json } = await fixture.ask('GET', `/owner/${query}`);
+      assert.deepEqual([status, json.code], [400, 'invalid_request']);
+      assert.match(json.detail, message);
+    });
+  }
+});
+
+it('an export that is not there cannot be taken back', async () => {
+  await using fixture = await Fixture.start();
+  for (const id of [randomUUID(), 'x', '%00']) {
+    const { status, json } = await fixture.ask('POST', `/owner/exports/${id}/cancel`);
+    assert.deepEqual([status, json.code], [404, 'unknown_export'], id);
+  }
+});
+
+describe("no app's token is the owner's", () => {
+  const tokens: [what: string, token: string][] = [
+    ['an app token', tokenWith()],
+    ['one for every path', tokenWith({ path: '*', destination: null })],
+    ['one for every path and method', tokenWith({ path: '*', method: '*', destination: null })],
+    ['one without a path', tokenWith({ path: null, method: '*', destination: null })],
+    ['one for the path, with a destination', tokenWith({ path: '/owner/*', method: '*' })],
+    ['one whose path begins like it', tokenWith({ path: '/owner*', method: '*', destination: null })],
+    ['one of another service', tokenWith({ path: '/owner/*', method: '*', destination: null, target: 'x' })],
+    ['one for reading', tokenWith({ path: '/owner/*', method: 'GET', destination: null })],
+    ['one without a target', tokenWith({ path: '/owner/*', method: '*', destination: null, target: null })],
+    ['one without a method', tokenWith({ path: '/owner/*', method: null, destination: null })],
+    [
+      'one that is narrowed to an app path',
+      tokenWith({ path: '/owner/*', method: '*', destination: null, more: ['path = /export'] }),
+    ],
+    [
+      'one that has run out',
+      tokenWith({ path: '/owner/*', method: '*', destination: null, more: ['time < 2020-01-01T00:00:00Z'] }),
+    ],
+    [
+      'a forged one',
+      tokenWith({ path: '/owner/*', method: '*', destination: null, rootKey: Buffer.from('x') }),
+    ],
+  ];
+  for (const [what, token] of tokens) {
+    it(what, async () => {
+      await using fixture = await Fixture.start();
+      const rule = { kind: 'block' };
+      const requests: [string, string, unknown?][] = [
+        ['POST', '/owner/rules', rule],
+        ['DELETE', '/owner/rules/1'],
+        ['POST', `/owner/exports/${randomUUID()}/cancel`],
+      ];
+      for (const [method, path, body] of requests) {
+        const { status, json } = await fixture.ask(method, path, body, { token });
+        assert.equal(status, 401, `${method} ${path}`);
+        assert.notEqual(json.detail, '', 'it says why');
+      }
+      for (const path of ['/owner/exports', '/owner/summary'])
+        if (what !== 'one for reading')
+          assert.equal((await fixture.ask('GET', path, undefined, { token })).status, 401);
+      assert.deepEqual(JSON.parse((await fixture.ask('GET', '/owner/rules')).text).items, []);
+    });
+  }
+
+  it('nor does one without a token get in', async () => {
+    await using fixture = await Fixture.start();
+    const { status, json } = await fixture.ask('GET', '/owner/rules', undefined, { token: null });
+    assert.deepEqual([status, json.code], [401, 'missing_token']);
+  });
+});
