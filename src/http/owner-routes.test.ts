@@ -12,7 +12,7 @@ function ownerToken(changes: TokenOptions = {}): string {
 }
 
 /** Records what was asked of it. */
-class RecordingOwner implements OwnerActions {
+class RecordingOwner implements Pick<OwnerActions, 'refreshRootKey'> {
   readonly refreshes: boolean[] = [];
 
   async refreshRootKey(dropOld: boolean) {
