@@ -18,11 +18,15 @@ const PHASE: Readonly<Record<Phase, string>> = {
   finished: 'j.finished_at IS NOT NULL',
 };
 
-/** A condition under which one of the partial indexes by lane gives a lane's jobs in the order of acceptance. */
-const OF_LANE: readonly string[] = [
-  `j.state = ${STATE.queued}`,
-  `j.finished_at IS NULL AND j.state <> ${STATE.queued}`,
-  'j.finished_at IS NOT NULL',
+/**
+ * A lane's jobs lie in several partial indexes, each under a condition. The two long ones are in the order of acceptance;
+ * few are being sent, and what waits is sorted.
+ */
+const OF_LANE: readonly { readonly index: string; readonly condition: string }[] = [
+  { index: 'jobs_queued', condition: `j.state = ${STATE.queued}` },
+  { index: 'jobs_sending', condition: `j.state = ${STATE.sending}` },
+  { index: 'jobs_waiting', condition: `j.state = ${STATE.waiting}` },
+  { index: 'jobs_finished_of_lane', condition: 'j.finished_at IS NOT NULL' },
 ];
 
 /**
@@ -102,7 +106,8 @@ export class OwnerReader implements Disposable {
   #newestOf(lanes: readonly number[], condition: string, below: number, count: number): Row[] {
     const statements = OF_LANE.map((part) =>
       this.#db.prepare(
-        `SELECT j.seq FROM jobs j WHERE j.lane = ? AND ${part} AND j.seq < ? AND ${condition}
+        `SELECT j.seq FROM jobs j INDEXED BY ${part.index}
+        WHERE j.lane = ? AND ${part.condition} AND j.seq < ? AND ${condition}
         ORDER BY j.seq DESC LIMIT ?`,
       ),
     );
