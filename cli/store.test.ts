@@ -23,7 +23,7 @@ test('check says that a sound store is sound, and exits 0', async () => {
   using directory = await dataDirectory();
   const { code, stdout, stderr } = await runMain(['store', 'check', '--data-dir', directory.path]);
   assert.equal(code, 0);
-  assert.match(stdout, /^The store .*exports\.db is sound: no exports; schema version 1, \d+ KiB/);
+  assert.match(stdout, /^The store .*exports\.db is sound: no exports; schema version 2, \d+ KiB/);
   assert.equal(stderr, '');
 });
 
@@ -40,7 +40,7 @@ test('check --json is for programs, whether the store is sound or not', async ()
   const check = ['store', 'check', '--json', '--store', `sqlite:${directory.file('exports.db')}`];
   const { stdout } = await runMain(check);
   const report = JSON.parse(stdout);
-  assert.deepEqual([report.sound, report.schema_version, report.problems], [true, 1, []]);
+  assert.deepEqual([report.sound, report.schema_version, report.problems], [true, 2, []]);
   assert.equal(report.exports.queued, 0);
   spoil(directory);
   const spoiled = await runMain(check);
@@ -51,11 +51,11 @@ test('check --json is for programs, whether the store is sound or not', async ()
 test('migrate says what it did', async () => {
   using directory = await dataDirectory();
   const migrate = ['store', 'migrate', '--data-dir', directory.path];
-  assert.match((await runMain(migrate)).stdout, /has schema version 1 already/);
+  assert.match((await runMain(migrate)).stdout, /has schema version 2 already/);
   assert.deepEqual(JSON.parse((await runMain([...migrate, '--json'])).stdout), {
     store: `${directory.path}/exports.db`,
-    from: 1,
-    to: 1,
+    from: 2,
+    to: 2,
   });
 });
 

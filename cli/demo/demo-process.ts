@@ -16,7 +16,7 @@ export interface Script {
   readonly env: Env;
 }
 
-const START_MS_MAX = 20_000;
+const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 5_000;
 const LOG_LINES_MAX = 40;
 
@@ -36,7 +36,7 @@ export class DemoProcess implements AsyncDisposable {
   /**
    * Starts a process and waits for its address.
    *
-   * @throws DemoError with the end of its log, when it ends before or takes longer than 20 seconds
+   * @throws DemoError with the end of its log, when it ends before or takes longer than a minute
    * @throws the signal's reason when it aborts; in every case no process is left behind
    */
   static async start(script: Script, signal: AbortSignal): Promise<DemoProcess> {
