@@ -11,7 +11,7 @@ import { describe, it } from 'node:test';
 import { request } from 'undici';
 import { ASK_TIMEOUT_MS } from '../../src/arbiter/arbiter-client.ts';
 import { RECONNECTION_PAUSE_MS } from '../../src/arbiter/root-key-keeper.ts';
-import { RING_KEYS_MAX } from '../../src/keys/ring.ts';
+import { RING_KEYS_MAX, RING_UNUSED_MS_MAX } from '../../src/keys/ring.ts';
 import { encode } from '../../src/macaroon/codec.ts';
 import { mint } from '../../src/macaroon/macaroon.ts';
 import { Box, DESTINATION } from '../support/arbiter/box.ts';
@@ -271,6 +271,20 @@ describe('a service that was restarted', () => {
     }
     assert.equal((await box.export(unused, 'https://unused.example/')).code, 'invalid_token');
     assert.equal((await box.export(box.token())).status, 200);
+  });
+
+  it('after 30 days a key that nobody used has ended, and the newest has not', async () => {
+    await using box = await Box.ready();
+    const old = box.token();
+    await box.stop();
+    await box.start();
+    await box.untilLogged(/gave a root key/g, 2);
+    const newest = box.token();
+    box.clock.advance(RING_UNUSED_MS_MAX);
+    await eventLoopTurns();
+    assert.equal((await box.readyz()).status, 200);
+    assert.equal((await box.export(old)).code, 'invalid_token');
+    assert.equal((await box.export(newest)).status, 200);
   });
 
   it('that cannot listen asks for nothing: whoever has the port keeps its key', async () => {
