@@ -38,7 +38,8 @@ export interface Expectations {
  * - `reordered`: another entry is in its place, it itself comes later.
  * - `inserted`: an entry is in its place that was not there.
  * - `rewritten`: one of these, and the hashes were made to fit; it is one of the entries from `first` to `last`.
- * - `cut_off`: the log ends before it, and a signed head is of a longer one.
+ * - `cut_off`: the log ends before it, and a signed head is of a longer one. (Entries after those that are `covered` may
+ *   have been rewritten as well: there is no head to tell.)
  * - `wrong_node`: the entries from `first` to `last` hold; the store's hash above them does not, and proofs made with it
  *   would not either.
  */
