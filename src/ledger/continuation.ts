@@ -52,6 +52,11 @@ export type Continuation =
  * of the other. A store that was restored from a copy would: it has forgotten entries that were signed, and writes others
  * in their places. Only a head that was kept elsewhere can tell. So a log goes on only when such a head of its own is
  * found and its entries are all in the store; when there is none, nobody knows, and a new log is safe.
+ *
+ * A head is written outside before the store hears of it. One that is smaller than the store's own is from a place that
+ * has missed some, and who knows how many: it counts as none.
+ *
+ * @throws MalformedLedgerError when the checkpoint in the store is none
  */
 export function decideContinuation({ logs, outside }: Heads): Continuation {
   const findings = outside.map((head) => compare(head, logs));
@@ -61,10 +66,7 @@ export function decideContinuation({ logs, outside }: Heads): Continuation {
   if (ahead !== undefined) return newLogAfter(ahead);
   const current = logs.at(-1);
   if (current === undefined) return { kind: 'new_log', reason: 'first_log', previous: null };
-  const isFound = findings.some(
-    ({ kind, checkpoint }) => kind === 'agrees' && checkpoint?.origin === current.origin,
-  );
-  if (isFound) return { kind: 'continue' };
+  if (findings.some((finding) => isLatestOf(current, finding))) return { kind: 'continue' };
   const previous = { origin: current.origin, checkpoint: current.checkpoint, kept: current.size };
   return { kind: 'new_log', reason: 'no_outside_head', previous };
 }
@@ -78,6 +80,11 @@ type Finding = OutsideHead &
     | { readonly kind: 'agrees' | 'is_ahead'; readonly checkpoint: Checkpoint; readonly kept: number }
     | { readonly kind: 'contradicts'; readonly what: string; readonly checkpoint?: undefined }
   );
+
+function isLatestOf({ origin, checkpoint }: StoredLog, finding: Finding): boolean {
+  if (finding.kind !== 'agrees' || finding.checkpoint.origin !== origin) return false;
+  return checkpoint === null || finding.checkpoint.size >= readUnverifiedCheckpoint(checkpoint).size;
+}
 
 function compare(head: OutsideHead, logs: readonly StoredLog[]): Finding {
   const checkpoint = read(head, logs);
