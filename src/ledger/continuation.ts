@@ -37,6 +37,10 @@ export interface Heads {
  * - `new_log`: it must not, since what it would sign could contradict what was signed; a new log begins, whose first
  *   entry says which one it goes on from.
  * - `refuse`: something is wrong that no rule can settle. `why` says what, and what to do.
+ *
+ * Before anything is appended, every outside place is brought up to date: with the present head, signed anew, when the log
+ * goes on; with the checkpoint that the new log names, when that was found in one of them. A place that was behind, such
+ * as a file that was restored together with the store, would otherwise mislead a later start that cannot reach the others.
  */
 export type Continuation =
   | { readonly kind: 'continue' }
