@@ -8,13 +8,18 @@ export type Checked<C> = C extends Check<infer T> ? T : never;
 /** Longest app, destination or owner's name, in UTF-16 units: no token of 8 KiB can hold a longer one. */
 export const NAME_LENGTH_MAX = 8_192;
 
-const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
+const TIME = /^[1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
+const EVERY_MONTH_HAS = 28;
 
-/** RFC 3339 in UTC to the millisecond, in the one way in which JavaScript writes it, and a time that exists. */
+/** RFC 3339 in UTC to the millisecond, in the one way in which JavaScript writes it, and a day that exists. */
 export function isTime(value: unknown): value is string {
   if (typeof value !== 'string' || !TIME.test(value)) return false;
-  const at = Date.parse(value);
-  return !Number.isNaN(at) && new Date(at).toISOString() === value;
+  const day = Number(value.slice(8, 10));
+  return day <= EVERY_MONTH_HAS || day <= daysIn(Number(value.slice(0, 4)), Number(value.slice(5, 7)));
+}
+
+function daysIn(year: number, month: number): number {
+  return new Date(Date.UTC(year, month, 0)).getUTCDate();
 }
 
 export function matching(pattern: RegExp): Check<string> {

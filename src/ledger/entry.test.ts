@@ -3,13 +3,22 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { NOON } from '../../test/support/ledger/memory-ledger.ts';
 import { KINDS, SAMPLES } from '../../test/support/ledger/sample-events.ts';
-import { ENTRY_BYTES_MAX, type EntryFrame, entryText, type LedgerEvent, parseEntry } from './entry.ts';
+import {
+  ENTRY_BYTES_MAX,
+  type EntryFrame,
+  entryText,
+  eventText,
+  type LedgerEvent,
+  parseEntry,
+} from './entry.ts';
 import { NAME_LENGTH_MAX } from './entry-fields.ts';
 import { MalformedLedgerError } from './malformed-ledger-error.ts';
 import { payloadDigest } from './payload-digest.ts';
 import { Salts } from './salts.ts';
 
 const FRAME: EntryFrame = { n: 7, time: new Date(NOON).toISOString(), salt: 'AbCdEfGhIjKlMn-_' };
+
+const written = (event: LedgerEvent): string => entryText(FRAME, eventText(event));
 
 /** The text of each kind, written out: what is on record for good, so a change here is a change of the format. */
 const TEXTS: { readonly [K in LedgerEvent['kind']]: string } = {
@@ -39,7 +48,7 @@ const NEVER = /token|secret|password|payload|data"|body|answer|note|detail|macar
 describe('an entry', () => {
   for (const kind of KINDS) {
     it(`of kind ${kind} has this very text, and is read from it`, () => {
-      const text = entryText(FRAME, SAMPLES[kind]);
+      const text = written(SAMPLES[kind]);
       assert.equal(text, TEXTS[kind]);
       assert.deepEqual(parseEntry(text), { ...FRAME, ...SAMPLES[kind] });
       const fields = Object.keys(parseEntry(text)).join('" ');
@@ -126,7 +135,7 @@ describe('an entry', () => {
     fc.assert(
       fc.property(names, names, (app, destination) => {
         const event: LedgerEvent = { ...SAMPLES.accepted, app, destination };
-        const text = entryText(FRAME, event);
+        const text = written(event);
         assert.ok(!/[\n\r]/.test(text));
         assert.deepEqual(parseEntry(text), { ...FRAME, ...event });
         assert.equal(Buffer.from(text).toString(), text, 'survives UTF-8');
@@ -136,15 +145,15 @@ describe('an entry', () => {
 
   it('with the longest names in their worst spelling fits into the bound', () => {
     const longest = '\u0000'.repeat(NAME_LENGTH_MAX);
-    const text = entryText(FRAME, { ...SAMPLES.rule, app: longest, destination: longest, by: longest });
+    const text = written({ ...SAMPLES.rule, app: longest, destination: longest, by: longest });
     assert.ok(Buffer.byteLength(text) <= ENTRY_BYTES_MAX);
     const tooLong = { ...SAMPLES.rule, app: `${longest}a` };
-    assert.throws(() => entryText(FRAME, tooLong), /"app"/);
+    assert.throws(() => written(tooLong), /"app"/);
   });
 
   it('is not written with fields that its kind does not have', () => {
     const event = { ...SAMPLES.start, token: 'secret' } as LedgerEvent;
-    assert.equal(entryText(FRAME, event), TEXTS.start);
+    assert.equal(written(event), TEXTS.start);
   });
 });
 

@@ -181,14 +181,28 @@ const CHECKS = new Map(
   Object.entries(KINDS).map(([kind, fields]) => [kind, Object.entries<Check<unknown>>(fields)]),
 );
 
+/** An event as it stands in an entry's text, between the time and the salt. Made by {@link eventText} only. */
+export type EventText = string & { readonly [isEventText]: true };
+declare const isEventText: unique symbol;
+
+/**
+ * Checks and writes an event, before it is known where in the log it will stand: what costs most can be done before a
+ * transaction begins, and what cannot be written fails there.
+ *
+ * @throws MalformedLedgerError naming the field that holds what it must not
+ */
+export function eventText(event: LedgerEvent): EventText {
+  return writtenEvent(event as unknown as Readonly<Record<string, unknown>>);
+}
+
 /**
  * The text of an entry, the very bytes (as UTF-8) that are hashed and kept: one line of JSON, its keys in the order of
  * the table, no blanks, whole numbers only.
  *
- * @throws MalformedLedgerError naming the field that holds what it must not
+ * @throws MalformedLedgerError when the frame holds what it must not
  */
-export function entryText(frame: EntryFrame, event: LedgerEvent): string {
-  return canonicalText({ ...event, ...frame });
+export function entryText(frame: EntryFrame, event: EventText): string {
+  return writtenEntry(frame as unknown as Readonly<Record<string, unknown>>, event);
 }
 
 /**
@@ -206,31 +220,33 @@ export function parseEntry(text: string): LedgerEntry {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new MalformedLedgerError('The entry is not a JSON object.');
   const entry = value as Record<string, unknown>;
-  if (canonicalText(entry) !== text)
+  if (writtenEntry(entry, writtenEvent(entry)) !== text)
     throw new MalformedLedgerError(
       'The entry has another field, order, blank or spelling than it would be written with.',
     );
   return entry as unknown as LedgerEntry;
 }
 
-/** The text without fields that the table does not have; throws for one that is missing or holds what it must not. */
-function canonicalText(entry: Readonly<Record<string, unknown>>): string {
-  const fields = CHECKS.get(String(entry.kind));
+/** Without fields that the table does not have; throws for one that is missing or holds what it must not. */
+function writtenEvent(event: Readonly<Record<string, unknown>>): EventText {
+  const fields = CHECKS.get(String(event.kind));
   if (fields === undefined) throw new MalformedLedgerError('The kind of the entry is not known.');
-  const written: Record<string, unknown> = {
-    n: checked(entry, 'n', FRAME.n),
-    time: checked(entry, 'time', FRAME.time),
-    kind: entry.kind,
-  };
-  for (const [field, check] of fields) written[field] = checked(entry, field, check);
-  written.salt = checked(entry, 'salt', FRAME.salt);
-  const text = JSON.stringify(written);
+  const written: Record<string, unknown> = { kind: event.kind };
+  for (const [field, check] of fields) written[field] = checked(event, field, check);
+  return JSON.stringify(written).slice(1, -1) as EventText;
+}
+
+function writtenEntry(frame: Readonly<Record<string, unknown>>, event: EventText): string {
+  const { n, time, salt } = FRAME;
+  const text =
+    `{"n":${checked(frame, 'n', n)},"time":"${checked(frame, 'time', time)}",${event},` +
+    `"salt":"${checked(frame, 'salt', salt)}"}`;
   if (Buffer.byteLength(text) > ENTRY_BYTES_MAX)
     throw new MalformedLedgerError(`The entry is longer than ${ENTRY_BYTES_MAX} bytes.`);
   return text;
 }
 
-function checked(entry: Readonly<Record<string, unknown>>, field: string, check: Check<unknown>): unknown {
+function checked<T>(entry: Readonly<Record<string, unknown>>, field: string, check: Check<T>): T {
   const value = Object.hasOwn(entry, field) ? entry[field] : undefined;
   if (!check(value))
     throw new MalformedLedgerError(`The field "${field}" of the entry is not what it must be.`);

@@ -3,8 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { countingBytes, MemoryLedger, NOON } from '../../test/support/ledger/memory-ledger.ts';
 import { SAMPLES, sampleEvent } from '../../test/support/ledger/sample-events.ts';
-import type { LedgerEvent } from './entry.ts';
-import { parseEntry } from './entry.ts';
+import { eventText, type LedgerEvent, parseEntry } from './entry.ts';
 import { Frontier } from './frontier.ts';
 import { LogAppender } from './log-appender.ts';
 import { Salts } from './salts.ts';
@@ -16,7 +15,9 @@ const appenderAt = (frontier = new Frontier()): LogAppender =>
 describe('a log that is written in transactions', () => {
   it('gives for each entry what a store has to write', () => {
     const appender = appenderAt();
-    const entries = Array.from({ length: 256 }, (_, n) => appender.append(sampleEvent(n), NOON + n));
+    const entries = Array.from({ length: 256 }, (_, n) =>
+      appender.append(eventText(sampleEvent(n)), NOON + n),
+    );
     for (const [n, { index, text, leafHash: leaf, nodes }] of entries.entries()) {
       assert.equal(index, n);
       const entry = parseEntry(text);
@@ -45,7 +46,9 @@ describe('a log that is written in transactions', () => {
         const committed: Uint8Array[] = [];
         for (const { size, isCommitted } of all) {
           const before = appender.head;
-          const entries = Array.from({ length: size }, (_, n) => appender.append(sampleEvent(n), NOON));
+          const entries = Array.from({ length: size }, (_, n) =>
+            appender.append(eventText(sampleEvent(n)), NOON),
+          );
           assert.deepEqual(
             entries.map(({ index }) => index),
             entries.map((_, n) => committed.length + n),
@@ -72,13 +75,14 @@ describe('a log that is written in transactions', () => {
     const all = { start: 0, end: 333 };
     const appender = appenderAt(new Frontier(333, ledger.storedHashes([all]).peaksOf(all)));
     assert.deepEqual(appender.head, ledger.head);
-    assert.equal(appender.append(SAMPLES.start, NOON).index, 333);
+    assert.equal(appender.append(eventText(SAMPLES.start), NOON).index, 333);
   });
 
   it('appends nothing for an event that cannot be written', () => {
     const appender = appenderAt();
     const event = { ...SAMPLES.start, version: 1 } as unknown as LedgerEvent;
-    assert.throws(() => appender.append(event, NOON), /"version"/);
+    assert.throws(() => appender.append(eventText(event), NOON), /"version"/);
+    assert.throws(() => appender.append(eventText(SAMPLES.start), -1e14), /"time"/);
     appender.commit();
     assert.deepEqual(appender.head, { size: 0, root: EMPTY_ROOT });
   });

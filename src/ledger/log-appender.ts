@@ -1,4 +1,4 @@
-import { entryText, type LedgerEvent } from './entry.ts';
+import { type EventText, entryText } from './entry.ts';
 import type { Frontier } from './frontier.ts';
 import type { TreeHead } from './proof.ts';
 import type { Salts } from './salts.ts';
@@ -46,9 +46,9 @@ export class LogAppender {
 
   /**
    * @param now wall clock
-   * @throws MalformedLedgerError when the event cannot be written: a mistake of ours; nothing is appended then
+   * @throws MalformedLedgerError when the entry cannot be written: a mistake of ours; nothing is appended then
    */
-  append(event: LedgerEvent, now: number): AppendedEntry {
+  append(event: EventText, now: number): AppendedEntry {
     const index = this.#frontier.size;
     const text = entryText({ n: index, time: new Date(now).toISOString(), salt: this.#salts.next() }, event);
     const leaf = leafHash(text);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NOON } from '../../test/support/ledger/memory-ledger.ts';
-import { entryText, parseEntry } from './entry.ts';
+import { entryText, eventText, parseEntry } from './entry.ts';
 import { REFUSALS_TOLD_APART_MAX, type Refusal, RefusalTally } from './refusal-tally.ts';
 
 const MINUTE = 60_000;
@@ -33,7 +33,7 @@ describe('refusals', () => {
     });
     assert.deepEqual(tally.take(NOON + 2 * MINUTE), []);
     const frame = { n: 0, time: new Date(NOON).toISOString(), salt: 'AbCdEfGhIjKlMn-_' };
-    assert.ok(event && parseEntry(entryText(frame, event)));
+    assert.ok(event && parseEntry(entryText(frame, eventText(event))));
   });
 
   it('are told apart by code, rule, app and destination', () => {

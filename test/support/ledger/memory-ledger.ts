@@ -1,4 +1,4 @@
-import type { LedgerEvent } from '../../../src/ledger/entry.ts';
+import { eventText, type LedgerEvent } from '../../../src/ledger/entry.ts';
 import { Frontier } from '../../../src/ledger/frontier.ts';
 import { LedgerVerifier, type Verification } from '../../../src/ledger/ledger-verifier.ts';
 import { type AppendedEntry, LogAppender } from '../../../src/ledger/log-appender.ts';
@@ -41,7 +41,7 @@ export class MemoryLedger {
 
   /** Appends and commits. */
   append(event: LedgerEvent, now = NOON): AppendedEntry {
-    const entry = this.appender.append(event, now);
+    const entry = this.appender.append(eventText(event), now);
     this.appender.commit();
     this.rows.push({ index: entry.index, text: entry.text, leafHash: entry.leafHash });
     for (const { level, index, hash } of entry.nodes) this.nodes.set(`${level}/${index}`, hash);
