@@ -14,6 +14,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/export': [],
   'src/macaroon': [],
+  'src/ledger': [],
   client: [],
   'src/auth': ['src/export', 'src/macaroon'],
   'src/store': ['src/export'],
@@ -29,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   'src/export': ['node:assert/strict'],
   'src/macaroon': ['node:crypto', 'node:buffer'],
+  'src/ledger': ['node:crypto'],
   client: [],
 };
 
@@ -83,6 +85,8 @@ it('would object to what breaks the rule', () => {
     ['src/export/job.ts', 'node:fs'],
     ['src/export/job.ts', 'undici'],
     ['src/export/job.ts', '../app.ts'],
+    ['src/ledger/entry.ts', 'node:sqlite'],
+    ['src/ledger/entry.ts', '../export/job.ts'],
     ['src/store/sqlite/writer.ts', '../../delivery/dispatcher.ts'],
     ['src/store/sqlite/writer.ts', '../../config/parse.ts'],
     ['src/http/server.ts', '../../client/export-client.ts'],

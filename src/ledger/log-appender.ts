@@ -1,0 +1,71 @@
+import { type EventText, entryText } from './entry.ts';
+import type { Frontier } from './frontier.ts';
+import type { TreeHead } from './proof.ts';
+import type { Salts } from './salts.ts';
+import { isStoredLevel } from './stored-hashes.ts';
+import { leafHash, type TreeHash } from './tree-hash.ts';
+
+/** What a store writes for an entry. */
+export interface AppendedEntry {
+  readonly index: number;
+  readonly text: string;
+  readonly leafHash: TreeHash;
+  /** The hashes to be stored of subtrees that it completes: none for 15 of 16 entries. */
+  readonly nodes: readonly StoredNode[];
+}
+
+export interface StoredNode {
+  readonly level: number;
+  readonly index: number;
+  readonly hash: TreeHash;
+}
+
+/**
+ * Appends to one log, in memory, what a store writes in its transactions: beside each commit and rollback of the store
+ * comes one here. Its head is the one of the last commit, so that nothing else is ever signed.
+ */
+export class LogAppender {
+  readonly #salts: Salts;
+  #committed: Frontier;
+  /** Goes ahead within a transaction. */
+  #frontier: Frontier;
+  #head: TreeHead | null = null;
+
+  /** @param frontier of the log as the store has it */
+  constructor(frontier: Frontier, salts: Salts) {
+    this.#salts = salts;
+    this.#committed = frontier;
+    this.#frontier = frontier.copy();
+  }
+
+  /** What may be signed. */
+  get head(): TreeHead {
+    this.#head ??= { size: this.#committed.size, root: this.#committed.root() };
+    return this.#head;
+  }
+
+  /**
+   * @param now wall clock
+   * @throws MalformedLedgerError when the entry cannot be written: a mistake of ours; nothing is appended then
+   */
+  append(event: EventText, now: number): AppendedEntry {
+    const index = this.#frontier.size;
+    const text = entryText({ n: index, time: new Date(now).toISOString(), salt: this.#salts.next() }, event);
+    const leaf = leafHash(text);
+    const nodes: StoredNode[] = [];
+    this.#frontier.append(leaf, (level, place, hash) => {
+      if (isStoredLevel(level)) nodes.push({ level, index: place, hash });
+    });
+    return { index, text, leafHash: leaf, nodes };
+  }
+
+  commit(): void {
+    if (this.#frontier.size === this.#committed.size) return;
+    this.#committed = this.#frontier.copy();
+    this.#head = null;
+  }
+
+  rollback(): void {
+    if (this.#frontier.size !== this.#committed.size) this.#frontier = this.#committed.copy();
+  }
+}

@@ -1,0 +1,131 @@
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { decodeBase64, encodeBase64 } from './base64.ts';
+import { MalformedLedgerError } from './malformed-ledger-error.ts';
+
+/** Of an Ed25519 private key (RFC 8032). */
+export const SEED_BYTES = 32;
+const PUBLIC_KEY_BYTES = 32;
+const KEY_ID_BYTES = 4;
+
+/** The first byte of a key: which signatures it makes. Others are cosignatures of witnesses (0x04, 0x06). */
+const ED25519 = 0x01;
+
+/** What stands before the seed in PKCS #8, and before the public key in SPKI (RFC 8410). */
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+
+/** Whose signature, by name and key, one line of a note is. */
+export interface NoteKey {
+  readonly name: string;
+  /** Tells keys of one name apart; no secret, and no proof of anything. */
+  readonly id: Uint8Array;
+}
+
+/** Checks signatures of one key. */
+export interface NoteVerifier extends NoteKey {
+  verifies(text: string, signature: Uint8Array): boolean;
+}
+
+/** Makes signatures. */
+export interface NoteSigner extends NoteKey {
+  sign(text: string): Uint8Array;
+  /** The key for verifiers: `NAME+ID+KEY`. */
+  readonly verifierKey: string;
+}
+
+/**
+ * A signer by Ed25519.
+ *
+ * @throws MalformedLedgerError when a key cannot have this name
+ */
+export function noteSigner(name: string, seed: Uint8Array): NoteSigner {
+  if (seed.byteLength !== SEED_BYTES) throw new TypeError(`A seed has ${SEED_BYTES} bytes.`);
+  checkName(name);
+  const privateKey = createPrivateKey({
+    key: Buffer.concat([PKCS8_PREFIX, seed]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  const publicKey = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
+  const typedKey = withType(publicKey.subarray(SPKI_PREFIX.byteLength));
+  const id = keyId(name, typedKey);
+  return {
+    name,
+    id,
+    verifierKey: printVerifierKey(name, id, typedKey),
+    sign: (text) => sign(null, Buffer.from(text), privateKey),
+  };
+}
+
+/** A verifier for a public key of 32 bytes, under any name: the key of a log that went on under another one. */
+export function noteVerifier(name: string, publicKey: Uint8Array): NoteVerifier {
+  if (publicKey.byteLength !== PUBLIC_KEY_BYTES)
+    throw new TypeError(`A public key has ${PUBLIC_KEY_BYTES} bytes.`);
+  checkName(name);
+  const key = importPublicKey(publicKey);
+  return {
+    name,
+    id: keyId(name, withType(publicKey)),
+    verifies: (text, signature) => verify(null, Buffer.from(text), key, signature),
+  };
+}
+
+/**
+ * Reads a key for verifiers, `NAME+ID+KEY`: the ID in 8 hex digits, the key in base64 with its type in front.
+ *
+ * @throws MalformedLedgerError
+ */
+export function parseVerifierKey(text: string): NoteVerifier {
+  const { name, publicKey } = readVerifierKey(text);
+  return noteVerifier(name, publicKey);
+}
+
+/**
+ * The name and the 32 bytes of a key for verifiers.
+ *
+ * @throws MalformedLedgerError
+ */
+export function readVerifierKey(text: string): { name: string; publicKey: Uint8Array } {
+  // The base64 may hold plus signs, the name may not.
+  const [, name = '', id = '', base64 = ''] = /^([^+]+)\+([0-9a-f]{8})\+(\S+)$/.exec(text) ?? [];
+  if (name === '') throw new MalformedLedgerError('The key is not NAME+ID+KEY, with an ID of 8 hex digits.');
+  checkName(name);
+  const typedKey = decodeBase64(base64, 'The key');
+  if (typedKey[0] !== ED25519 || typedKey.byteLength !== 1 + PUBLIC_KEY_BYTES) {
+    throw new MalformedLedgerError('The key is not one of Ed25519: type 1 and 32 bytes.');
+  }
+  if (hex(keyId(name, typedKey)) !== id) {
+    throw new MalformedLedgerError('The ID of the key is not the one of this name and key.');
+  }
+  return { name, publicKey: typedKey.subarray(1) };
+}
+
+/** @throws MalformedLedgerError when a key cannot have this name */
+export function checkName(name: string): void {
+  if (name === '' || !name.isWellFormed() || /[\p{White_Space}\p{Cc}+]/u.test(name)) {
+    throw new MalformedLedgerError(
+      'The name of a key is empty, or holds a blank, a control character or a plus.',
+    );
+  }
+}
+
+function printVerifierKey(name: string, id: Uint8Array, typedKey: Uint8Array): string {
+  return `${name}+${hex(id)}+${encodeBase64(typedKey)}`;
+}
+
+function keyId(name: string, typedKey: Uint8Array): Uint8Array {
+  const digest = createHash('sha256').update(`${name}\n`).update(typedKey).digest();
+  return digest.subarray(0, KEY_ID_BYTES);
+}
+
+function withType(publicKey: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.of(ED25519), publicKey]);
+}
+
+function importPublicKey(publicKey: Uint8Array): KeyObject {
+  return createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' });
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
