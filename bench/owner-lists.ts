@@ -1,11 +1,12 @@
 /**
- * `npm run bench -- owner-lists [EXPORTS]`: what the owner's lists and sums cost with many exports in the store: the first
+ * `node bench/owner-lists.ts [EXPORTS]`: what the owner's lists and sums cost with many exports in the store: the first
  * page, one in the middle, the last; of all, of an app, in a phase.
  */
 import { randomBytes } from 'node:crypto';
 import type { Lane } from '../src/export/job.ts';
 import type { ClaimedJob, NewJob, Settlement } from '../src/export/job-store.ts';
 import type { ExportQuery } from '../src/export/owner-store.ts';
+import type { Operation, ResultOf } from '../src/store/sqlite/operations.ts';
 import { OwnerReader } from '../src/store/sqlite/owner-reader.ts';
 import { NO_STORE_LIMITS } from '../src/store/sqlite/space.ts';
 import { SqliteWriter } from '../src/store/sqlite/writer.ts';
@@ -60,9 +61,8 @@ function fill(file: string, count: number): void {
   for (let done = 0; done < count; done += BATCH) {
     const jobs = Array.from({ length: BATCH }, (_, n) => newJob(done + n));
     const limits = { pendingMax: count, acceptsNew: true, now: { wall: NOW, steady: NOW } };
-    const [inserted] = writer.run([{ kind: 'insert', jobs, limits }]).results as [
-      { jobs: { claimed: ClaimedJob | null }[] },
-    ];
+    const inserted = run(writer, { kind: 'insert', jobs, limits });
+    if (inserted.kind === 'refused') throw new Error(inserted.reason);
     const claimed = inserted.jobs.flatMap(({ claimed }) => claimed ?? []);
     finish(writer, claimed);
     for (let lane = 0; lane < LANES; lane += 1)
@@ -73,8 +73,11 @@ function fill(file: string, count: number): void {
 
 function drain(writer: SqliteWriter, lane: Lane, count: number): void {
   const request = { count: Math.floor(count), now: { wall: NOW, steady: NOW }, leaseExpiresAt: NOW + 1 };
-  const [claim] = writer.run([{ kind: 'claim', lane, request }]).results as [{ jobs: ClaimedJob[] }];
-  finish(writer, claim.jobs);
+  finish(writer, run(writer, { kind: 'claim', lane, request }).jobs);
+}
+
+function run<O extends Operation>(writer: SqliteWriter, operation: O): ResultOf<O> {
+  return writer.run([operation]).results[0] as ResultOf<O>;
 }
 
 function finish(writer: SqliteWriter, jobs: readonly ClaimedJob[]): void {
