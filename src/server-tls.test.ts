@@ -6,7 +6,7 @@ import { runMain } from '../test/support/captured-io.ts';
 import { databoxPem, keyPem, makeCertificate } from '../test/support/certificates.ts';
 import { TemporaryDirectory } from '../test/support/temporary-store.ts';
 import { UsageError } from './config.ts';
-import { findServerTls } from './server-tls.ts';
+import { findServerTls, type TlsSettings } from './server-tls.ts';
 import { CERTIFICATE_FILE_BYTES_MAX } from './tls/certificate-file.ts';
 
 const OWN = makeCertificate();
@@ -25,8 +25,12 @@ class Secrets extends TemporaryDirectory {
   }
 
   find(tls: 'auto' | 'off', arbiter: string | null = null) {
-    return findServerTls({ tls, secretsDir: this.path, arbiter });
+    return findServerTls(settings({ tls, secretsDir: this.path, arbiter }));
   }
+}
+
+function settings(given: Partial<TlsSettings>): TlsSettings {
+  return { tls: 'auto', secretsDir: '/nowhere', arbiter: null, secret: null, secretFile: null, ...given };
 }
 
 describe('--tls auto', () => {
@@ -50,8 +54,7 @@ describe('--tls auto', () => {
     using secrets = new Secrets();
     const { scheme, certificate } = await secrets.find('auto');
     assert.deepEqual({ scheme, certificate }, { scheme: 'http', certificate: null });
-    const nowhere = { tls: 'auto', secretsDir: secrets.file('none'), arbiter: null } as const;
-    assert.equal((await findServerTls(nowhere)).scheme, 'http');
+    assert.equal((await findServerTls(settings({ secretsDir: secrets.file('none') }))).scheme, 'http');
   });
 
   it('ends the start when DATABOX.pem is not there, with an arbiter, and says what to do', async () => {
@@ -64,6 +67,18 @@ describe('--tls auto', () => {
       return true;
     });
   });
+});
+
+describe('a root key that is given, so that no arbiter is asked', () => {
+  for (const given of [{ secret: 'S' }, { secretFile: '/run/root-key' }]) {
+    it(`is as without an arbiter: ${Object.keys(given)}`, async () => {
+      using secrets = new Secrets();
+      const beside = settings({ secretsDir: secrets.path, arbiter: ARBITER, ...given });
+      assert.equal((await findServerTls(beside)).scheme, 'http');
+      writeFileSync(secrets.pem, PEM);
+      assert.equal((await findServerTls(beside)).scheme, 'https');
+    });
+  }
 });
 
 describe('--tls off', () => {
@@ -121,8 +136,7 @@ describe('an unusable DATABOX.pem', () => {
 
   it('ends the start when the secrets directory is a file', async () => {
     using secrets = new Secrets(PEM);
-    const inFile = { tls: 'auto', secretsDir: secrets.pem, arbiter: null } as const;
-    await assert.rejects(findServerTls(inFile), /cannot be read \(ENOTDIR\)$/);
+    await assert.rejects(findServerTls(settings({ secretsDir: secrets.pem })), /cannot be read \(ENOTDIR\)$/);
   });
 });
 

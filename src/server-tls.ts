@@ -19,15 +19,16 @@ export interface ServerTls {
   follow(server: Pick<HttpServer, 'renewTls'>, clock: Clock, log: Log): AsyncDisposable;
 }
 
+/** What decides. */
+export type TlsSettings = Pick<Config, 'tls' | 'secretsDir' | 'arbiter' | 'secret' | 'secretFile'>;
+
 /**
  * Finds out how to be spoken to, by the rules of `--tls`: what is there must be good, and a box that has an arbiter has
  * a certificate too. Nothing falls back to plain HTTP, over which tokens and data could be read on the way.
  *
  * @throws UsageError that names the setting and the file, and says what is wrong
  */
-export async function findServerTls(
-  config: Pick<Config, 'tls' | 'secretsDir' | 'arbiter'>,
-): Promise<ServerTls> {
+export async function findServerTls(config: TlsSettings): Promise<ServerTls> {
   if (config.tls === 'off') return PLAIN_HTTP;
   const file = join(config.secretsDir, CERTIFICATE_FILE);
   try {
@@ -35,11 +36,16 @@ export async function findServerTls(
   } catch (error) {
     throw new UsageError(`--tls: ${file} cannot be used: ${(error as Error).message}`);
   }
-  if (config.arbiter === null) return PLAIN_HTTP;
+  if (!asksArbiter(config)) return PLAIN_HTTP;
   throw new UsageError(
     `--tls: there is no ${file}, and with an arbiter the service is not served without. The box mounts it; ` +
       '--secrets-dir says where, and --tls off serves plain HTTP',
   );
+}
+
+/** The image always names an arbiter; whoever gives the root key has none. */
+function asksArbiter({ arbiter, secret, secretFile }: TlsSettings): boolean {
+  return arbiter !== null && secret === null && secretFile === null;
 }
 
 const PLAIN_HTTP: ServerTls = {

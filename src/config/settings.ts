@@ -97,7 +97,7 @@ export const SETTINGS = {
     default: 'auto',
     meaning:
       'auto serves HTTPS when DATABOX.pem (certificate and key) is in --secrets-dir; when it is not, plain HTTP, but ' +
-      'with --arbiter the service does not start. off serves plain HTTP',
+      'where an arbiter is asked (--arbiter) the service does not start. off serves plain HTTP',
   }),
   name: setting(serviceName, {
     group: 'Tokens',
