@@ -20,6 +20,7 @@ import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } from './http/server.ts';
 import { openMasterKey } from './keys/store-keys.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
+import { findServerTls } from './server-tls.ts';
 import { listenError, makeFolder, usingSetting } from './start-up.ts';
 import { SqliteJobStore } from './store/sqlite/sqlite-job-store.ts';
 import { type Log, originOf } from './telemetry/log.ts';
@@ -57,6 +58,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   // Whatever a setting can get wrong comes before the store is made or touched.
   const openRootKeys = await findRootKeySource(config, clock);
+  const tls = await findServerTls(config);
   const guard = egressGuardOf(config);
   const retryPolicy = { retryBaseMs: config.retryBaseMs };
   const deliverer =
@@ -125,6 +127,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       target: config.name,
       requireDestination: config.requireDestination,
     }),
+    ...(tls.certificate && { tls: tls.certificate }),
     settings: {
       bodyBytesMax: config.bodyBytesMax,
       longPollMaxMs: config.longPollMsMax,
@@ -153,6 +156,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const { port } = await server.listen(config.host, config.port).catch((error: unknown) => {
     throw listenError(error, config.host, config.port);
   });
+  cleanup.use(tls.follow(server, clock, log));
   // Not before: a service that cannot listen must not change the key of the one that does.
   rootKeys.start();
   await dispatcher.start();
@@ -160,7 +164,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const parts = cleanup.move();
   return {
-    url: `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`,
+    url: `${tls.scheme}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`,
     failed: failure.promise,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };

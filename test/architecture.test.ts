@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/delivery': ['src/export'],
   'src/keys': ['src/export'],
   'src/http': ['src/export', 'src/auth', 'client/wire.ts'],
+  'src/tls': ['src/export'],
   'src/config': [],
   'src/telemetry': ['src/config'],
 };

@@ -13,6 +13,7 @@ type Row = readonly [flag: string, env: string, text: string, value: unknown];
 const ROWS: Readonly<Record<keyof Config, Row>> = {
   port: ['--port', 'DATABOX_LOCAL_PORT', '9000', 9000],
   host: ['--host', 'EXPORT_HOST', '0.0.0.0', '0.0.0.0'],
+  tls: ['--tls', 'EXPORT_TLS', 'off', 'off'],
   name: ['--name', 'DATABOX_LOCAL_NAME', 'out', 'out'],
   secret: ['--secret', 'EXPORT_SECRET', ' a secret ', ' a secret '],
   secretFile: ['--secret-file', 'EXPORT_SECRET_FILE', '/run/key', '/run/key'],
@@ -46,6 +47,7 @@ const ROWS: Readonly<Record<keyof Config, Row>> = {
 const DEFAULTS: Config = {
   port: 8080,
   host: '127.0.0.1',
+  tls: 'auto',
   name: 'export-service',
   secret: null,
   secretFile: null,
@@ -186,6 +188,7 @@ const EDGES: readonly (readonly [flag: string, inside: readonly string[], outsid
   ['--body-bytes-max', ['1', '256MiB'], ['0', '257MiB', '1MB']],
   ['--response-bytes-max', ['0', '256 MiB'], ['257 MiB']],
   ['--allow-http', ['true', '0'], ['yes', 'TRUE']],
+  ['--tls', ['auto', 'off'], ['on', 'AUTO', 'false']],
   ['--log-level', ['silent', 'debug'], ['trace', 'INFO', '2']],
   [
     '--arbiter',

@@ -90,6 +90,15 @@ export const SETTINGS = {
     default: '127.0.0.1',
     meaning: 'Address to listen on; 0.0.0.0 lets other machines in',
   }),
+  tls: setting(oneOf('MODE', ['auto', 'off']), {
+    group: 'Listening',
+    flags: ['--tls'],
+    env: 'EXPORT_TLS',
+    default: 'auto',
+    meaning:
+      'auto serves HTTPS when DATABOX.pem (certificate and key) is in --secrets-dir; when it is not, plain HTTP, but ' +
+      'where an arbiter is asked (--arbiter) the service does not start. off serves plain HTTP',
+  }),
   name: setting(serviceName, {
     group: 'Tokens',
     flags: ['--name'],
@@ -125,7 +134,8 @@ export const SETTINGS = {
     flags: ['--secrets-dir'],
     env: 'EXPORT_SECRETS_DIR',
     default: '/run/secrets',
-    meaning: 'Folder with what the box gives the service: ARBITER_TOKEN and ZMQ_PUBLIC_KEY for --arbiter',
+    meaning:
+      'Folder with what the box gives the service: DATABOX.pem for --tls, ARBITER_TOKEN and ZMQ_PUBLIC_KEY for --arbiter',
   }),
   requireDestination: setting(boolean, {
     group: 'Tokens',

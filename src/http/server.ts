@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
+import type { Server as TlsServer } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { type Clock, systemClock } from '../export/clock.ts';
 import type { ExportService } from '../export/export-service.ts';
@@ -16,6 +16,7 @@ import { notFound } from './problem.ts';
 import { answerErrors, type HttpLog, refuseUnknownRoutes } from './refusals.ts';
 import { sendProblem } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
+import { secureContext, type TlsIdentity, TlsSide } from './tls-side.ts';
 import { ExportSockets } from './ws/export-sockets.ts';
 import type { SocketLimits } from './ws/socket-limits.ts';
 
@@ -32,7 +33,7 @@ export interface HttpServerParts {
   readonly readiness: () => Promise<Readiness>;
   readonly log: HttpLog;
   /** Certificate and key; left out, plain HTTP is served. */
-  readonly tls?: SecureContextOptions;
+  readonly tls?: TlsIdentity;
   /** Left out, the system's. */
   readonly clock?: Clock;
   /** Those that are left out are {@link SERVER_LIMITS}'. */
@@ -46,6 +47,8 @@ export interface ServerLimits extends ConnectionLimits {
   /** A client that is slower than this to send its headers, or all of its request, is cut off (408). */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** A TLS handshake that takes longer is cut off, without a word. */
+  readonly handshakeTimeoutMs: number;
   /** How often the two are looked at. */
   readonly timeoutsCheckedEveryMs: number;
   /** How long `close` waits for requests in flight. */
@@ -56,6 +59,8 @@ export interface ServerLimits extends ConnectionLimits {
 export interface HttpServer extends AsyncDisposable {
   /** Begins to accept. Port 0 picks a free one. */
   listen(host: string, port: number): Promise<{ address: string; port: number }>;
+  /** New connections are served with this certificate; open ones live on with theirs. Only where TLS is spoken. */
+  renewTls(tls: TlsIdentity): void;
   /**
    * Accepts nothing more, lets what is in flight end, closes idle connections and WebSockets; what has not ended
    * {@link ServerLimits.closeGraceMs} later is cut off. Calling it twice, or before `listen`, is harmless.
@@ -71,6 +76,7 @@ export const SERVER_LIMITS: ServerLimits = {
   connectionsQueuedMax: 511,
   headersTimeoutMs: 20_000,
   requestTimeoutMs: 120_000,
+  handshakeTimeoutMs: 20_000,
   timeoutsCheckedEveryMs: 5_000,
   closeGraceMs: 10_000,
 };
@@ -91,8 +97,11 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   addOwnerRoutes(app, { ...parts, clock });
   sockets.attach(app);
   await app.ready();
+  // Before the limit on connections, which hands each of them on to all who listen by then.
+  const tlsSide = parts.tls === undefined ? null : new TlsSide(app.server as unknown as TlsServer);
   const connectionLimit = new ConnectionLimit(app.server, limits);
-  return new FastifyHttpServer({ app, sockets, clock, connectionLimit, closeGraceMs: limits.closeGraceMs });
+  const { closeGraceMs } = limits;
+  return new FastifyHttpServer({ app, sockets, tlsSide, clock, connectionLimit, closeGraceMs });
 }
 
 function createFastify(
@@ -116,13 +125,16 @@ function createFastify(
     clientErrorHandler: (error, socket) => answerUnreadable(error, socket as Socket),
     // A path that cannot be decoded, or is too long for the router, is a path that we do not have.
     frameworkErrors: (_error, _request, reply) => sendProblem(reply as FastifyReply, notFound()),
-    ...(tls === undefined ? { http: options } : { https: { ...tls, ...options } }),
+    ...(tls === undefined
+      ? { http: options }
+      : { https: { ...secureContext(tls), handshakeTimeout: limits.handshakeTimeoutMs, ...options } }),
   }) as unknown as FastifyInstance;
 }
 
 interface FastifyHttpServerParts {
   readonly app: FastifyInstance;
   readonly sockets: ExportSockets;
+  readonly tlsSide: TlsSide | null;
   readonly clock: Clock;
   readonly connectionLimit: ConnectionLimit;
   readonly closeGraceMs: number;
@@ -143,6 +155,11 @@ class FastifyHttpServer implements HttpServer {
     return this.#parts.app.server.address() as AddressInfo;
   }
 
+  renewTls(tls: TlsIdentity): void {
+    if (this.#parts.tlsSide === null) throw new TypeError('This server speaks plain HTTP.');
+    this.#parts.tlsSide.renew(tls);
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -153,8 +170,9 @@ class FastifyHttpServer implements HttpServer {
   }
 
   async #close(): Promise<void> {
-    const { app, sockets, clock, connectionLimit, closeGraceMs } = this.#parts;
+    const { app, sockets, tlsSide, clock, connectionLimit, closeGraceMs } = this.#parts;
     connectionLimit[Symbol.dispose]();
+    tlsSide?.[Symbol.dispose]();
     sockets.close();
     const cancelCut = clock.schedule(closeGraceMs, () => {
       app.server.closeAllConnections();

@@ -54,6 +54,7 @@ export class ServiceProcess implements AsyncDisposable {
   readonly #flags: readonly string[];
   #process: ChildProcess | null = null;
   #port = 0;
+  #url = '';
   /** Everything that all its runs wrote to stdout and to stderr. */
   readonly written = { stdout: '', stderr: '' };
 
@@ -75,7 +76,7 @@ export class ServiceProcess implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return this.#url;
   }
 
   get dataDir(): string {
@@ -92,7 +93,8 @@ export class ServiceProcess implements AsyncDisposable {
     });
     exited.catch(() => {});
     const [line] = (await Promise.race([once(lines, 'line'), exited])) as [string];
-    this.#port = Number(new URL(/http:\S+/.exec(line)?.[0] ?? '').port);
+    this.#url = /https?:\S+/.exec(line)?.[0] ?? '';
+    this.#port = Number(new URL(this.#url).port);
   }
 
   /** Resolves when something like this has been logged. */

@@ -70,9 +70,9 @@ export class TestArbiter implements AsyncDisposable {
     return this.#directory.path;
   }
 
-  /** The flags of a service in this box. */
+  /** The flags of a service in this box, but for its certificate: how it is spoken to is tested elsewhere. */
   get flags(): string[] {
-    return ['--arbiter', this.endpoint, '--secrets-dir', this.secretsDir];
+    return ['--arbiter', this.endpoint, '--secrets-dir', this.secretsDir, '--tls', 'off'];
   }
 
   /** Ends it; its port stays its own. */
