@@ -69,6 +69,8 @@ async function copyAssets(): Promise<void> {
   for await (const file of glob('{src,cli,client}/**/*.*', { cwd: root, exclude: isNoAsset })) {
     await cp(join(root, file), join(dist, file));
   }
+  // The API page shows them as they are, the TypeScript ones too.
+  await cp(join(root, 'docs', 'examples'), join(dist, 'docs', 'examples'), { recursive: true });
 }
 
 function isNoAsset(file: string): boolean {
