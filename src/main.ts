@@ -36,6 +36,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'send',
+    {
+      summary: 'Export JSON files, or NDJSON line by line, and wait for the results',
+      run: async (args, env, io) => (await import('../cli/send.ts')).run(args, env, io),
+    },
+  ],
+  [
     'store',
     {
       summary: 'Check, migrate and back up the store of exports',

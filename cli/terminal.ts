@@ -1,0 +1,43 @@
+import { styleText } from 'node:util';
+import type { Output } from '../src/command.ts';
+import type { Env } from '../src/config.ts';
+
+type Format = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';
+
+/** Colours text where somebody sees it: on a terminal, and not where `NO_COLOR` is set. */
+export class Paint {
+  readonly #hasColour: boolean;
+
+  constructor(output: Output, env: Env) {
+    this.#hasColour = output.isTTY === true && !env.NO_COLOR;
+  }
+
+  paint(format: Format, text: string): string {
+    return this.#hasColour ? styleText(format, text, { validateStream: false }) : text;
+  }
+}
+
+/** Control characters would let a file or an answer steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, ' ');
+}
+
+/** `12,345`. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en');
+}
+
+/** `1 export`, `2 exports`. */
+export function formatExports(count: number): string {
+  return `${formatCount(count)} ${count === 1 ? 'export' : 'exports'}`;
+}
+
+/** `9 s`, `2 min 5 s`, `3 h 20 min`: two units at most. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1_000);
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  if (hours > 0) return `${formatCount(hours)} h ${minutes % 60} min`;
+  if (minutes > 0) return `${minutes} min ${seconds % 60} s`;
+  return seconds === 0 && ms > 0 ? '< 1 s' : `${seconds} s`;
+}
