@@ -56,6 +56,14 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       run: async (args, env, io) => (await import('../cli/token.ts')).run(args, env, io),
     },
   ],
+  [
+    'completion',
+    {
+      summary: 'Let bash, zsh or fish complete commands and flags',
+      run: async (args, env, io) =>
+        (await import('../cli/completion.ts')).run(args, io, (words) => helpOf(words, env, io)),
+    },
+  ],
 ]);
 
 /**
@@ -88,6 +96,18 @@ function help(words: readonly string[], env: Env, io: CommandIo): Promise<number
   const [name, ...rest] = words;
   if (name === undefined || name.startsWith('-')) return print(io, generalHelp());
   return commandNamed(name).run([...rest, '--help'], env, io);
+}
+
+/** The help of `export-service WORDS`, as text. */
+async function helpOf(words: readonly string[], env: Env, { stdin, stderr }: CommandIo): Promise<string> {
+  let text = '';
+  const stdout = {
+    write: (more: string) => {
+      text += more;
+    },
+  };
+  await dispatch([...words, '--help'], env, { stdin, stdout, stderr });
+  return text;
 }
 
 function commandNamed(name: string): Command {
