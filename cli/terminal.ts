@@ -41,3 +41,13 @@ export function formatDuration(ms: number): string {
   if (minutes > 0) return `${minutes} min ${seconds % 60} s`;
   return seconds === 0 && ms > 0 ? '< 1 s' : `${seconds} s`;
 }
+
+const BYTE_UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** `17 bytes`, `1.5 GiB`: three digits or so, for people. */
+export function formatBytes(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), BYTE_UNITS.length - 1);
+  const value = bytes / 1_024 ** power;
+  const digits = value < 10 && power > 0 ? 1 : 0;
+  return `${value.toFixed(digits)} ${BYTE_UNITS[power]}`;
+}

@@ -43,6 +43,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'doctor',
+    {
+      summary: 'Say what is wrong, and what mends it',
+      run: async (args, env, io) => (await import('../cli/doctor.ts')).run(args, env, io),
+    },
+  ],
+  [
     'store',
     {
       summary: 'Check, migrate and back up the store of exports',
