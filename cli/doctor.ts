@@ -1,7 +1,7 @@
 /** `export-service doctor`: looks at what an export needs, and says in words what is wrong and what mends it. */
 import { statfs } from 'node:fs/promises';
 import { type CommandIo, EXIT, type ExitCode } from '../src/command.ts';
-import { flagRow, HELP_ROW, renderRows, renderSettings, renderText } from '../src/config/help.ts';
+import { flagRow, HELP_ROW, renderRows, renderSettings, renderText, wrapText } from '../src/config/help.ts';
 import {
   asksForHelp,
   type Env,
@@ -85,6 +85,9 @@ const MARKS: Readonly<Record<Verdict, readonly [mark: string, colour: 'green' | 
     skipped: ['-', 'dim'],
   };
 const NAME_WIDTH = 8;
+const TEXT_COLUMN = NAME_WIDTH + 4;
+const ARROW = '→ ';
+const COLUMNS_MAX = 110;
 
 /** Tells each finding as soon as it is there, or all of them as JSON at the end. */
 class Page {
@@ -103,12 +106,17 @@ class Page {
     this.#findings.push(finding);
     if (this.#isJson) return;
     const [mark, colour] = MARKS[finding.verdict];
-    const name = finding.check.padEnd(NAME_WIDTH);
-    this.#line(
-      `${this.#paint.paint(colour, mark)} ${this.#paint.paint('bold', name)}  ${printable(finding.text)}`,
-    );
-    if (finding.remedy !== undefined)
-      this.#line(`${' '.repeat(NAME_WIDTH + 4)}→ ${printable(finding.remedy)}`);
+    const name = this.#paint.paint('bold', finding.check.padEnd(NAME_WIDTH));
+    const [first = '', ...others] = this.#wrap(finding.text);
+    this.#line(`${this.#paint.paint(colour, mark)} ${name}  ${first}`);
+    const [what = '', ...more] = finding.remedy === undefined ? [] : this.#wrap(finding.remedy, ARROW.length);
+    const remedy = what === '' ? [] : [ARROW + what, ...more.map((line) => ' '.repeat(ARROW.length) + line)];
+    for (const line of [...others, ...remedy]) this.#line(`${' '.repeat(TEXT_COLUMN)}${line}`);
+  }
+
+  #wrap(text: string, indent = 0): string[] {
+    const columns = Math.min(this.#io.stdout.columns ?? COLUMNS_MAX, COLUMNS_MAX);
+    return wrapText(printable(text), columns - TEXT_COLUMN - indent);
   }
 
   end(): ExitCode {
