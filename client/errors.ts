@@ -21,8 +21,8 @@ export type ServiceErrorCode =
   | 'rate_limited'
   | 'too_many_waiting'
   | 'budget_exhausted'
+  | 'payload_erased'
   | 'already_finished'
-  | 'budget_exhausted'
   | 'no_root_key'
   | 'store_unavailable'
   | 'shutting_down'
@@ -46,6 +46,8 @@ export class ExportClientError extends Error {
   readonly detail: string;
   /** How long the service asks to wait before trying again; undefined when it does not say. */
   readonly retryAfterSeconds: number | undefined;
+  /** Which export of a batch is refused, from 0; undefined when the refusal is about none in particular. */
+  readonly element: number | undefined;
 
   constructor(
     code: OpenCode<ServiceErrorCode>,
@@ -58,6 +60,7 @@ export class ExportClientError extends Error {
     this.status = status;
     this.detail = detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.element = elementOf(detail);
   }
 
   /** Whether the same request may succeed later. The client repeats such requests by itself before it throws this. */
@@ -66,8 +69,20 @@ export class ExportClientError extends Error {
   }
 }
 
+/** The service ends the detail with the element's index. */
+function elementOf(detail: string): number | undefined {
+  const index = /\(element (\d+)\)\.?$/.exec(detail)?.[1];
+  return index === undefined ? undefined : Number(index);
+}
+
 /** Trying again does not mend a certificate. */
 const CERTIFICATE_PROBLEM = /CERT|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)/;
+const TRUST_THE_BOX =
+  " Inside a Databox, start the app with NODE_EXTRA_CA_CERTS=/run/secrets/DATABOX_ROOT_CA, so that it trusts the box's own CA.";
+
+function isCertificateProblem(code: string | undefined): boolean {
+  return code !== undefined && CERTIFICATE_PROBLEM.test(code);
+}
 
 /**
  * No answer came: the service could not be reached, the connection broke, or the time was up. A submission may or may
@@ -79,13 +94,16 @@ export class ExportConnectionError extends Error {
   readonly code: string | undefined;
 
   constructor(url: string, reason: string, options: { code?: string | undefined; cause?: unknown } = {}) {
-    super(`No answer from ${url}: ${reason}.`, options.cause === undefined ? {} : { cause: options.cause });
+    super(
+      `No answer from ${url}: ${reason}.${isCertificateProblem(options.code) ? TRUST_THE_BOX : ''}`,
+      options.cause === undefined ? {} : { cause: options.cause },
+    );
     this.code = options.code;
   }
 
   /** Whether the same request may succeed later: not when the service's certificate is not trusted. */
   get shouldRetry(): boolean {
-    return this.code === undefined || !CERTIFICATE_PROBLEM.test(this.code);
+    return !isCertificateProblem(this.code);
   }
 }
 

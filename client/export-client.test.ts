@@ -12,6 +12,7 @@ import {
   ExportConnectionError,
   type ExportStatus,
   ExportWaitTimeoutError,
+  type TokenRequest,
 } from './index.ts';
 import { type FakeService, type Reply, startFakeService } from './support/fake-service.ts';
 
@@ -371,14 +372,117 @@ test('watching from a status tells only what comes after it, another failed atte
   assert.deepEqual(seen, [1, 2, 'Finished']);
 });
 
-test('a token function is asked before every request, and its line end is no part of the token', async () => {
-  const tokens = ['old\n', 'new\n'];
-  await using setup = await setUp(['cut off', pending], { token: async () => tokens.shift() ?? '' });
+test('a token function is asked once, and its line end is no part of the token', async () => {
+  let asked = 0;
+  const token = async (): Promise<string> => {
+    asked += 1;
+    return 'secret\n';
+  };
+  await using setup = await setUp(['cut off', pending, pending], { token });
   await setup.client.get(ID);
-  assert.deepEqual(
-    setup.service.seen.map(({ headers }) => headers['x-api-key']),
-    ['old', 'new'],
+  await setup.client.get(ID);
+  assert.equal(asked, 1);
+  assert.deepEqual(tokensSeen(setup), ['secret', 'secret', 'secret']);
+});
+
+function tokensSeen({ service }: Setup): unknown[] {
+  return service.seen.map(({ headers }) => headers['x-api-key']);
+}
+
+test('a token that is refused is renewed, and the same export is submitted again under the new one', async () => {
+  const requests: TokenRequest[] = [];
+  const token = (request: TokenRequest): string => {
+    requests.push(request);
+    return `token ${requests.length}`;
+  };
+  await using setup = await setUp([problem(401, 'caveat_refused'), pending, pending], { token });
+  await setup.client.submit({ destination: DESTINATION, data: 1 });
+  await setup.client.get(ID);
+  assert.deepEqual(requests, [{ refused: null }, { refused: 'token 1' }]);
+  assert.deepEqual(tokensSeen(setup), ['token 1', 'token 2', 'token 2']);
+  const [first, second] = setup.service.seen;
+  assert.equal(second?.headers['idempotency-key'], first?.headers['idempotency-key']);
+  assert.deepEqual(setup.slept, []);
+});
+
+test('requests that are refused together renew the token once', async () => {
+  let asked = 0;
+  const token = (): string => `token ${++asked}`;
+  const service = await startFakeService(({ headers }) =>
+    headers['x-api-key'] === 'token 1' ? problem(401, 'invalid_token') : pending,
   );
+  await using _ = service;
+  const client = new ExportClient({ url: service.url, token });
+  await Promise.all(Array.from({ length: 8 }, () => client.get(ID)));
+  assert.equal(asked, 2);
+});
+
+test('a token that is refused again, or that cannot be renewed, is the end', async () => {
+  const refusals = Array(4).fill(problem(401, 'invalid_token'));
+  await using fixed = await setUp(refusals);
+  await assert.rejects(fixed.client.get(ID), { code: 'invalid_token' });
+  assert.equal(fixed.service.seen.length, 1);
+  await using same = await setUp(refusals, { token: () => 'always the same' });
+  await assert.rejects(same.client.get(ID), { code: 'invalid_token' });
+  assert.equal(same.service.seen.length, 1);
+  let count = 0;
+  await using other = await setUp(refusals, { token: () => `token ${++count}` });
+  await assert.rejects(other.client.get(ID), { code: 'invalid_token' });
+  assert.equal(other.service.seen.length, 2);
+});
+
+test('a token function that fails is asked again by the next request', async () => {
+  let asked = 0;
+  const token = (): string => {
+    asked += 1;
+    if (asked === 1) throw new Error('the arbiter is away');
+    return 'token';
+  };
+  await using setup = await setUp([pending], { token });
+  await assert.rejects(setup.client.get(ID), { message: 'the arbiter is away' });
+  assert.equal((await setup.client.get(ID)).state, 'Pending');
+});
+
+test('submitting and waiting is one request where that is enough, and polls where it is not', async () => {
+  await using setup = await setUp([finished, pending, processing, finished]);
+  const { answer } = await setup.client.submitAndWait({ destination: DESTINATION, data: 1 });
+  assert.equal(answer.body, 'thanks');
+  await setup.client.submitAndWait({ destination: DESTINATION, data: 2 }, { timeoutMs: 12_000 });
+  assert.deepEqual(
+    setup.service.seen.map(({ headers, body }) => [headers.prefer, 'id' in (body as object)]),
+    [
+      ['wait=30', false],
+      ['wait=12', false],
+      ['wait=12', true],
+      ['wait=11', true],
+    ],
+  );
+  const keys = setup.service.seen.map(({ headers }) => headers['idempotency-key']);
+  assert.deepEqual(
+    keys.map((key) => key !== undefined),
+    [true, true, false, false],
+  );
+});
+
+test('submitting and waiting runs out of time without ending the export', async () => {
+  await using setup = await setUp([pending, pending, pending, pending]);
+  const submission = { destination: DESTINATION, data: 1 };
+  await assert.rejects(setup.client.submitAndWait(submission, { timeoutMs: 1_500 }), (error) => {
+    assert.ok(error instanceof ExportWaitTimeoutError);
+    assert.equal(error.id, ID);
+    return true;
+  });
+});
+
+test('a 429 uses up no try, but all waits of a request have a bound together', async () => {
+  const notNow = problem(429, 'rate_limited', { 'retry-after': '9' });
+  await using setup = await setUp([...Array(6).fill(notNow), pending, ...Array(7).fill(notNow)], {
+    repeat: { triesMax: 2 },
+  });
+  await setup.client.submit({ destination: DESTINATION, data: 1 });
+  assert.deepEqual(setup.slept, Array(6).fill(9_000));
+  await assert.rejects(setup.client.submit({ destination: DESTINATION, data: 1 }), { code: 'rate_limited' });
+  assert.equal(setup.slept.length, 12);
 });
 
 test('mistakes of the caller are TypeErrors that never show the token', async () => {
@@ -408,7 +512,7 @@ test('the address may have a path of its own', async () => {
 });
 
 test("the README's example runs", async () => {
-  await using setup = await setUp([pending, finished]);
+  await using setup = await setUp([finished]);
   const readme = await readFile(new URL('README.md', import.meta.url), 'utf8');
   const example = /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
   const index = new URL('index.ts', import.meta.url).href;

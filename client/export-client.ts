@@ -1,4 +1,5 @@
-import { ExportWaitTimeoutError } from './errors.ts';
+import { type Environment, type ReadFile, readEnvironment } from './environment.ts';
+import { ExportClientError, ExportWaitTimeoutError } from './errors.ts';
 import { postJson, serviceUrl } from './exchange.ts';
 import {
   backoffMsDefault,
@@ -9,13 +10,16 @@ import {
   TRIES_MAX_DEFAULT,
 } from './repeat.ts';
 import { type ExportStatus, type FinishedExport, readStatus, unexpectedAnswer } from './status.ts';
-import type { JsonValue, WireNewExport, WirePoll } from './wire.ts';
+import { type AnyExport, type NewExport, wireExport } from './submission.ts';
+import { type StreamOptions, type StreamResult, SubmissionStream } from './submit-stream.ts';
+import { TokenHolder, type TokenSource } from './token.ts';
+import type { WirePoll } from './wire.ts';
 
 export interface ExportClientOptions {
   /** The service's address, such as `https://export-service:8080`. */
   url: string | URL;
-  /** The app's token (a macaroon), or where to get it; a function is asked before every request. */
-  token: string | (() => string | Promise<string>);
+  /** The app's token (a macaroon), or a function that gets it; asked again when the service refuses what it gave. */
+  token: TokenSource;
   /** The path the token is for. Default `/export`. */
   path?: '/export' | '/lp/export';
   /** Default the global one. */
@@ -24,37 +28,13 @@ export interface ExportClientOptions {
   requestTimeoutMs?: number;
   /**
    * How requests that fail for the moment are repeated: lost connections and the statuses 408, 429, 502, 503 and 504.
-   * Default: 6 tries, 0.5 to 8 seconds between them, `Retry-After` heeded up to 30 seconds.
+   * Default: 6 tries, 0.5 to 8 seconds between them; `Retry-After` is heeded up to a minute, and a 429 that has one
+   * uses up no try.
    */
   repeat?: Partial<RepeatPolicy>;
   /** A clock in milliseconds that never goes back. Default `performance.now`. */
   now?: () => number;
 }
-
-/** What is exported: a value that the client writes as JSON, or JSON text that travels byte for byte. */
-export type ExportContent =
-  | {
-      /** Anything `JSON.stringify` can write. A string becomes a JSON string; for JSON text use `json`. */
-      data: JsonValue | object;
-      json?: never;
-    }
-  | {
-      /** JSON text, or its UTF-8 bytes. The destination receives exactly these bytes. */
-      json: string | Uint8Array;
-      data?: never;
-    };
-
-export type NewExport = ExportContent & {
-  /** The URL, exactly as the token names it. */
-  destination: string;
-  /** Attempts at the delivery: 1 to the service's own maximum, which is the default. */
-  attemptsMax?: number;
-  /**
-   * 1 to 255 visible characters. Two submissions with the same key and destination are one export. Default: a random
-   * one for each submission. Give your own when you want to submit again after the client gave up, or after a crash.
-   */
-  idempotencyKey?: string;
-};
 
 export interface RequestOptions {
   signal?: AbortSignal | undefined;
@@ -74,10 +54,18 @@ const WAIT_TIMEOUT_MS_DEFAULT = 300_000;
 const POLL_SECONDS_MAX = 30;
 /** A poll without news takes at least this long, so that a service that does not wait is not hammered. */
 const POLL_MS_MIN = 1_000;
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 /** What a poll asks the service to wait for: the next change of state (`/lp/export` only), or the end. */
 type Patience = { for: 'change' | 'end'; seconds: number };
+
+/** One request, as often as it is made. */
+interface Call {
+  body: string;
+  headers?: Record<string, string>;
+  patience?: Patience | null;
+  signal: AbortSignal | undefined;
+  isOfStream?: boolean;
+}
 
 /**
  * Hands exports to a Databox export service and tells how they went. It keeps no connection and nothing in the
@@ -89,17 +77,16 @@ type Patience = { for: 'change' | 'end'; seconds: number };
 export class ExportClient {
   readonly #url: string;
   readonly #path: '/export' | '/lp/export';
-  readonly #token: () => string | Promise<string>;
+  readonly #token: TokenHolder;
   readonly #fetch: typeof fetch;
   readonly #requestTimeoutMs: number;
   readonly #policy: RepeatPolicy;
   readonly #now: () => number;
 
   constructor(options: ExportClientOptions) {
-    const { token } = options;
     this.#path = options.path ?? '/export';
     this.#url = serviceUrl(options.url, this.#path);
-    this.#token = typeof token === 'function' ? token : () => token;
+    this.#token = new TokenHolder(options.token);
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
     this.#requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
     this.#now = options.now ?? (() => performance.now());
@@ -113,23 +100,75 @@ export class ExportClient {
   }
 
   /**
+   * A client with the address and the token that the environment has: `EXPORT_URL`, or the service of the box that
+   * this runs in; `EXPORT_TOKEN`, or the content of the file `EXPORT_TOKEN_FILE`, read again when it is refused.
+   *
+   * @param options what is given here is not looked for in the environment
+   * @throws TypeError when there is no token
+   */
+  static fromEnvironment(
+    options: Partial<ExportClientOptions> = {},
+    environment?: Environment,
+    readFile?: ReadFile,
+  ): ExportClient {
+    const { url, token } = options;
+    if (url !== undefined && token !== undefined) return new ExportClient({ ...options, url, token });
+    return new ExportClient({ ...readEnvironment(environment, readFile, token), ...options });
+  }
+
+  /**
    * Hands over one export. When it resolves, the service has it on disk. A lost answer is asked for again under the
    * same idempotency key, so that nothing is queued twice.
    *
    * After an `ExportConnectionError`, or the code `store_unavailable`, the export may or may not have been queued:
    * submitting it again is safe only with an `idempotencyKey` of your own. After any other error it was not queued.
    */
-  async submit(submission: NewExport, options: RequestOptions = {}): Promise<ExportStatus> {
-    const { idempotency_key: key, ...body } = wireExport(submission);
-    return readStatus(await this.#post(body, { 'idempotency-key': key }, options));
+  async submit<Data>(submission: NewExport<Data>, options: RequestOptions = {}): Promise<ExportStatus> {
+    return this.#submit(submission, null, options);
+  }
+
+  /**
+   * Hands over one export and waits until it has ended, in one request where that is enough.
+   *
+   * @throws ExportWaitTimeoutError when it has not ended in time; the export goes on
+   */
+  async submitAndWait<Data>(submission: NewExport<Data>, options: WaitOptions = {}): Promise<FinishedExport> {
+    const { signal, timeoutMs = WAIT_TIMEOUT_MS_DEFAULT } = options;
+    const startedAt = this.#now();
+    const patience: Patience = { for: 'end', seconds: pollSeconds(timeoutMs) };
+    const status = await this.#submit(submission, patience, { signal });
+    if (status.state === 'Finished') return status;
+    return this.#waitUntil(status.id, startedAt + timeoutMs, timeoutMs, signal);
   }
 
   /**
    * Hands over up to 1,000 exports in one request: all are taken in, or none. The statuses come in the order given.
    * The body limit of the service holds for all of them together.
    */
-  async submitMany(submissions: readonly NewExport[], options: RequestOptions = {}): Promise<ExportStatus[]> {
-    return this.#postBatch(submissions.map(wireExport), options);
+  async submitMany<const Data extends readonly unknown[]>(
+    submissions: readonly [...{ [Index in keyof Data]: NewExport<Data[Index]> }],
+    options: RequestOptions = {},
+  ): Promise<ExportStatus[]> {
+    const all: readonly AnyExport[] = submissions;
+    return this.#postBatch(
+      all.map((submission) => JSON.stringify(wireExport(submission))),
+      options.signal,
+    );
+  }
+
+  /**
+   * Hands over every export of a source, as many as come, and tells of each what became of it, in the order of the
+   * source. The source is read no faster than the service accepts (429 is waited out) and you read the results.
+   * A refusal of one export is a result; one that holds for all, a lost connection, or an error of the source is
+   * thrown, after the results so far.
+   */
+  submitStream<Data>(
+    source: Iterable<NewExport<Data>> | AsyncIterable<NewExport<Data>>,
+    options: StreamOptions = {},
+  ): AsyncGenerator<StreamResult<NewExport<Data>>, void, void> {
+    const submit = (exports: readonly string[], signal: AbortSignal): Promise<ExportStatus[]> =>
+      this.#postBatch(exports, signal, true);
+    return new SubmissionStream<NewExport<Data>>(source, submit, options).results();
   }
 
   /** The export as it is now. */
@@ -140,8 +179,8 @@ export class ExportClient {
   /** Up to 1,000 exports as they are now, in the order of the ids. One that is not known fails the whole request. */
   async getMany(ids: readonly string[], options: RequestOptions = {}): Promise<ExportStatus[]> {
     return this.#postBatch(
-      ids.map((id) => ({ id })),
-      options,
+      ids.map((id) => JSON.stringify({ id } satisfies WirePoll)),
+      options.signal,
     );
   }
 
@@ -153,11 +192,18 @@ export class ExportClient {
    */
   async wait(id: string, options: WaitOptions = {}): Promise<FinishedExport> {
     const { signal, timeoutMs = WAIT_TIMEOUT_MS_DEFAULT } = options;
-    const deadline = this.#now() + timeoutMs;
+    return this.#waitUntil(id, this.#now() + timeoutMs, timeoutMs, signal);
+  }
+
+  async #waitUntil(
+    id: string,
+    deadline: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<FinishedExport> {
     for (;;) {
       const startedAt = this.#now();
-      const seconds = Math.floor(Math.min(Math.max(deadline - startedAt, 0) / 1_000, POLL_SECONDS_MAX));
-      const status = await this.#poll(id, { for: 'end', seconds }, signal);
+      const status = await this.#poll(id, { for: 'end', seconds: pollSeconds(deadline - startedAt) }, signal);
       if (status.state === 'Finished') return status;
       if (this.#now() >= deadline) throw new ExportWaitTimeoutError(id, timeoutMs, status.state);
       await this.#pace(startedAt, deadline, signal);
@@ -194,48 +240,68 @@ export class ExportClient {
     }
   }
 
+  async #submit(
+    submission: AnyExport,
+    patience: Patience | null,
+    { signal }: RequestOptions,
+  ): Promise<ExportStatus> {
+    const { idempotency_key: key, ...wire } = wireExport(submission);
+    const headers = { 'idempotency-key': key };
+    return readStatus(await this.#post({ body: JSON.stringify(wire), headers, patience, signal }));
+  }
+
   async #poll(id: string, patience: Patience, signal: AbortSignal | undefined): Promise<ExportStatus> {
     if (typeof id !== 'string' || id === '')
       throw new TypeError('The id of an export is a non-empty string.');
-    const body: WirePoll = { id };
-    return readStatus(await this.#post(body, {}, { signal }, patience));
+    const body = JSON.stringify({ id } satisfies WirePoll);
+    return readStatus(await this.#post({ body, patience, signal }));
   }
 
-  async #postBatch(elements: (WireNewExport | WirePoll)[], options: RequestOptions): Promise<ExportStatus[]> {
+  /** @param elements each as JSON text */
+  async #postBatch(
+    elements: readonly string[],
+    signal: AbortSignal | undefined,
+    isOfStream = false,
+  ): Promise<ExportStatus[]> {
     if (elements.length === 0) return [];
     if (elements.length > BATCH_EXPORTS_MAX) {
       throw new TypeError(`A batch has at most ${BATCH_EXPORTS_MAX} exports, not ${elements.length}.`);
     }
-    const answers = await this.#post(elements, {}, options);
+    const answers = await this.#post({ body: `[${elements.join(',')}]`, signal, isOfStream });
     if (!Array.isArray(answers) || answers.length !== elements.length) {
       throw unexpectedAnswer('it does not have one element for each of the batch');
     }
     return answers.map(readStatus);
   }
 
-  async #post(
-    content: object,
-    headers: Record<string, string>,
-    options: RequestOptions,
-    patience: Patience | null = null,
-  ): Promise<unknown> {
+  async #post(call: Call): Promise<unknown> {
+    const { signal, isOfStream = false } = call;
+    return repeat(() => this.#postRenewing(call), { policy: this.#policy, signal, isOfStream });
+  }
+
+  /** A token may have run out: one that is refused is renewed, once, and no export was queued under it. */
+  async #postRenewing(call: Call): Promise<unknown> {
+    const token = await this.#token.get();
+    try {
+      return await this.#postOnce(call, token);
+    } catch (error) {
+      const isRefused = error instanceof ExportClientError && error.status === 401;
+      const renewed = isRefused ? await this.#token.renew(token) : null;
+      if (renewed === null) throw error;
+      return await this.#postOnce(call, renewed);
+    }
+  }
+
+  #postOnce({ body, headers, patience = null, signal }: Call, token: string): Promise<unknown> {
     const { query, preference } = this.#ask(patience);
-    const body = JSON.stringify(content);
-    const request = async (): Promise<unknown> =>
-      postJson({
-        fetch: this.#fetch,
-        url: this.#url + query,
-        headers: {
-          ...headers,
-          ...preference,
-          'content-type': 'application/json',
-          'x-api-key': await this.#readToken(),
-        },
-        body,
-        timeoutMs: (patience?.seconds ?? 0) * 1_000 + this.#requestTimeoutMs,
-        signal: options.signal,
-      });
-    return repeat(request, this.#policy, options.signal);
+    return postJson({
+      fetch: this.#fetch,
+      url: this.#url + query,
+      headers: { ...headers, ...preference, 'content-type': 'application/json', 'x-api-key': token },
+      body,
+      timeoutMs: (patience?.seconds ?? 0) * 1_000 + this.#requestTimeoutMs,
+      signal,
+    });
   }
 
   /** `/lp/export` waits for a change unless told otherwise; `Prefer: wait` waits for the end, on both paths. */
@@ -246,16 +312,6 @@ export class ExportClient {
       return { query: `?timeout=${seconds}`, preference: {} };
     }
     return { query: '', preference: seconds === 0 ? {} : { prefer: `wait=${seconds}` } };
-  }
-
-  async #readToken(): Promise<string> {
-    const token = await this.#token();
-    // Checked here because fetch would put the token into its own error message.
-    const trimmed = typeof token === 'string' ? token.trim() : '';
-    if (!/^[\x20-\x7e]+$/.test(trimmed)) {
-      throw new TypeError('The token must be a non-empty string of ASCII characters.');
-    }
-    return trimmed;
   }
 
   async #pace(startedAt: number, deadline: number, signal: AbortSignal | undefined): Promise<void> {
@@ -272,37 +328,7 @@ function isNews(status: ExportStatus, last: ExportStatus): boolean {
   return status.attempts !== undefined && status.attempts !== last.attempts;
 }
 
-function wireExport(submission: NewExport): WireNewExport & { idempotency_key: string } {
-  const { destination, attemptsMax, idempotencyKey = crypto.randomUUID() } = submission;
-  if (typeof destination !== 'string' || destination === '') {
-    throw new TypeError('An export needs a destination: the URL, exactly as the token names it.');
-  }
-  if (!IDEMPOTENCY_KEY.test(idempotencyKey)) {
-    throw new TypeError('An idempotency key has 1 to 255 visible ASCII characters.');
-  }
-  return {
-    uri: destination,
-    data: jsonText(submission),
-    ...(attemptsMax === undefined ? {} : { attempts_max: attemptsMax }),
-    idempotency_key: idempotencyKey,
-  };
-}
-
-/** Always text: the service sends text on as it is, so what arrives is decided here and nowhere else. */
-function jsonText(content: ExportContent): string {
-  const { data, json } = content;
-  if ((data === undefined) === (json === undefined)) {
-    throw new TypeError('An export has either data (a value) or json (JSON text).');
-  }
-  if (typeof json === 'string') return json;
-  if (json instanceof Uint8Array) return decodeUtf8(json);
-  if (json !== undefined) throw new TypeError('json is JSON text or its UTF-8 bytes; a value goes in data.');
-  const text: string | undefined = JSON.stringify(data);
-  if (text === undefined) throw new TypeError('The data is nothing that JSON can write.');
-  return text;
-}
-
-function decodeUtf8(bytes: Uint8Array): string {
-  // A byte order mark stays, so that the service can refuse it: taking it away would change the bytes.
-  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+/** Whole seconds to wait in one request. */
+function pollSeconds(leftMs: number): number {
+  return Math.floor(Math.min(Math.max(leftMs, 0) / 1_000, POLL_SECONDS_MAX));
 }

@@ -11,11 +11,10 @@ export {
   BATCH_EXPORTS_MAX,
   ExportClient,
   type ExportClientOptions,
-  type ExportContent,
-  type NewExport,
   type RequestOptions,
   type WaitOptions,
 } from './export-client.ts';
+export type { JsonWritable } from './json-writable.ts';
 export type { RepeatPolicy } from './repeat.ts';
 export {
   type ExportAnswer,
@@ -25,6 +24,9 @@ export {
   parseStatus,
   type UnfinishedExport,
 } from './status.ts';
+export type { ExportContent, NewExport } from './submission.ts';
+export type { StreamOptions, StreamResult } from './submit-stream.ts';
+export type { TokenRequest, TokenSource } from './token.ts';
 export type {
   JsonValue,
   WireError,

@@ -6,14 +6,18 @@ export interface RepeatPolicy {
   triesMax: number;
   /** How long to wait after the `failures`-th failure (1 or more), in milliseconds. */
   backoffMs: (failures: number) => number;
-  /** A `Retry-After` longer than this is not waited for: the error is thrown at once, and says how long. */
+  /**
+   * How long one request waits in all because the service asks it to (`Retry-After`), in milliseconds. Beyond that the
+   * error is thrown, and says how long. In a stream it bounds each wait and not their sum: there, waiting is how the
+   * service's pace becomes the source's.
+   */
   retryAfterMsMax: number;
   /** Resolves after that many milliseconds; rejects with the signal's reason when it aborts. */
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
 export const TRIES_MAX_DEFAULT = 6;
-export const RETRY_AFTER_MS_MAX_DEFAULT = 30_000;
+export const RETRY_AFTER_MS_MAX_DEFAULT = 60_000;
 const BACKOFF_MS_FIRST = 500;
 const BACKOFF_MS_MAX = 8_000;
 
@@ -39,6 +43,14 @@ export function sleepDefault(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/** How a request is repeated, and what ends it. */
+export interface Repetition {
+  policy: RepeatPolicy;
+  signal?: AbortSignal | undefined;
+  /** Whether it belongs to a stream; see {@link RepeatPolicy.retryAfterMsMax}. */
+  isOfStream?: boolean;
+}
+
 /**
  * Makes a request, again while it fails in a way that may pass. What is repeated must be safe to repeat.
  *
@@ -46,25 +58,32 @@ export function sleepDefault(ms: number, signal?: AbortSignal): Promise<void> {
  */
 export async function repeat<T>(
   request: () => Promise<T>,
-  policy: RepeatPolicy,
-  signal: AbortSignal | undefined,
+  { policy, signal, isOfStream = false }: Repetition,
 ): Promise<T> {
-  for (let failures = 1; ; failures += 1) {
+  let failures = 0;
+  let askedMs = 0;
+  for (;;) {
     try {
       return await request();
     } catch (error) {
-      const waitMs = waitBeforeRepeatMs(error, failures, policy);
-      if (waitMs === null) throw error;
-      await policy.sleep(waitMs, signal);
+      const thisAskedMs = askedWaitMs(error);
+      askedMs = isOfStream ? thisAskedMs : askedMs + thisAskedMs;
+      if (!isNotNow(error)) failures += 1;
+      if (!mayPass(error) || failures >= policy.triesMax || askedMs > policy.retryAfterMsMax) throw error;
+      await policy.sleep(Math.max(thisAskedMs, policy.backoffMs(Math.max(failures, 1))), signal);
     }
   }
 }
 
-/** The longer of our own wait and the one the service asks for; null when there is no next try. */
-function waitBeforeRepeatMs(error: unknown, failures: number, policy: RepeatPolicy): number | null {
-  if (failures >= policy.triesMax) return null;
-  if (error instanceof ExportConnectionError) return error.shouldRetry ? policy.backoffMs(failures) : null;
-  if (!(error instanceof ExportClientError) || !error.shouldRetry) return null;
-  const askedMs = (error.retryAfterSeconds ?? 0) * 1_000;
-  return askedMs > policy.retryAfterMsMax ? null : Math.max(askedMs, policy.backoffMs(failures));
+function mayPass(error: unknown): boolean {
+  return (error instanceof ExportClientError || error instanceof ExportConnectionError) && error.shouldRetry;
+}
+
+function askedWaitMs(error: unknown): number {
+  return error instanceof ExportClientError ? (error.retryAfterSeconds ?? 0) * 1_000 : 0;
+}
+
+/** The service is well and says when to come back: that is its pace and no failure, so it uses up no try. */
+function isNotNow(error: unknown): boolean {
+  return error instanceof ExportClientError && error.status === 429 && askedWaitMs(error) > 0;
 }

@@ -1,20 +1,63 @@
-/** Compiles what is published into dist/: there Node runs JavaScript, for it strips no types inside node_modules. */
+/**
+ * Compiles what is published into dist/: there Node runs JavaScript, for it strips no types inside node_modules.
+ *
+ * `build.ts --client FOLDER` makes only the folder of the package databox-export-client, to be packed or published.
+ */
 import { spawnSync } from 'node:child_process';
-import { cp, glob, readFile, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { cp, glob, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, 'dist');
 
-await rm(dist, { recursive: true, force: true });
-compile('tsconfig.build.json');
-compile('tsconfig.build.client.json');
-await copyAssets();
-await refuseSourcePaths();
+const { values } = parseArgs({ options: { client: { type: 'string' } } });
+if (values.client === undefined) await buildService();
+else await buildClient(resolve(values.client));
 
-function compile(project: string): void {
+async function buildService(): Promise<void> {
+  await rm(dist, { recursive: true, force: true });
+  compile('tsconfig.build.json');
+  await copyAssets();
+  await refuseSourcePaths();
+}
+
+/** Its version is the service's, with which it is released. */
+async function buildClient(folder: string): Promise<void> {
+  const manifest = await readManifest(join(root, 'client'));
+  const { version } = await readManifest(root);
+  await emptyBuiltClient(folder, manifest.name);
+  compile('tsconfig.build.client.json', '--outDir', folder);
+  await nameCompiledDeclarations(folder);
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
+  await cp(join(root, 'client', 'README.md'), join(folder, 'README.md'));
+  await cp(join(root, 'LICENSE'), join(folder, 'LICENSE'));
+}
+
+async function readManifest(folder: string): Promise<{ name: string; version: string }> {
+  return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+}
+
+/** Somebody may have named a folder that holds something else. */
+async function emptyBuiltClient(folder: string, name: string): Promise<void> {
+  const content = await readdir(folder).catch(() => []);
+  const isOurs = content.length === 0 || (await readManifest(folder).catch(() => null))?.name === name;
+  if (!isOurs) throw new Error(`${folder} holds something else than a built client.`);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+}
+
+/** The compiler leaves `.ts` in the imports of declarations, which not every TypeScript follows to `.d.ts`. */
+async function nameCompiledDeclarations(folder: string): Promise<void> {
+  for await (const file of glob('**/*.d.ts', { cwd: folder })) {
+    const text = await readFile(join(folder, file), 'utf8');
+    await writeFile(join(folder, file), text.replaceAll(/(from '\.[^']*)\.ts'/g, "$1.js'"));
+  }
+}
+
+function compile(project: string, ...flags: string[]): void {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const { status } = spawnSync(process.execPath, [tsc, '--project', project], {
+  const { status } = spawnSync(process.execPath, [tsc, '--project', project, ...flags], {
     cwd: root,
     stdio: 'inherit',
   });
@@ -26,6 +69,8 @@ async function copyAssets(): Promise<void> {
   for await (const file of glob('{src,cli,client}/**/*.*', { cwd: root, exclude: isNoAsset })) {
     await cp(join(root, file), join(dist, file));
   }
+  // The API page shows them as they are, the TypeScript ones too.
+  await cp(join(root, 'docs', 'examples'), join(dist, 'docs', 'examples'), { recursive: true });
 }
 
 function isNoAsset(file: string): boolean {

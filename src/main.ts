@@ -36,6 +36,20 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'send',
+    {
+      summary: 'Export JSON files, or NDJSON line by line, and wait for the results',
+      run: async (args, env, io) => (await import('../cli/send.ts')).run(args, env, io),
+    },
+  ],
+  [
+    'doctor',
+    {
+      summary: 'Say what is wrong, and what mends it',
+      run: async (args, env, io) => (await import('../cli/doctor.ts')).run(args, env, io),
+    },
+  ],
+  [
     'store',
     {
       summary: 'Check, migrate and back up the store of exports',
@@ -47,6 +61,14 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     {
       summary: 'Mint, inspect and attenuate the tokens that apps export with',
       run: async (args, env, io) => (await import('../cli/token.ts')).run(args, env, io),
+    },
+  ],
+  [
+    'completion',
+    {
+      summary: 'Let bash, zsh or fish complete commands and flags',
+      run: async (args, env, io) =>
+        (await import('../cli/completion.ts')).run(args, io, (words) => helpOf(words, env, io)),
     },
   ],
 ]);
@@ -81,6 +103,18 @@ function help(words: readonly string[], env: Env, io: CommandIo): Promise<number
   const [name, ...rest] = words;
   if (name === undefined || name.startsWith('-')) return print(io, generalHelp());
   return commandNamed(name).run([...rest, '--help'], env, io);
+}
+
+/** The help of `export-service WORDS`, as text. */
+async function helpOf(words: readonly string[], env: Env, { stdin, stderr }: CommandIo): Promise<string> {
+  let text = '';
+  const stdout = {
+    write: (more: string) => {
+      text += more;
+    },
+  };
+  await dispatch([...words, '--help'], env, { stdin, stdout, stderr });
+  return text;
 }
 
 function commandNamed(name: string): Command {

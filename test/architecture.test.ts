@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/arbiter': ['src/export'],
   'src/delivery': ['src/export'],
   'src/keys': ['src/export'],
-  'src/http': ['src/export', 'src/auth', 'client/wire.ts'],
+  'src/http': ['src/export', 'src/auth', 'src/version.ts', 'client/wire.ts'],
   'src/tls': ['src/export'],
   'src/config': [],
   'src/telemetry': ['src/config'],

@@ -21,12 +21,22 @@ export interface FakeService extends AsyncDisposable {
   seen: SeenRequest[];
 }
 
-/** A real HTTP server that gives one scripted reply after the other; asked once too often it answers 500. */
-export async function startFakeService(script: Reply[]): Promise<FakeService> {
+/** What is answered to each request. */
+export type Judge = (request: SeenRequest) => Reply | Promise<Reply>;
+
+/**
+ * A real HTTP server that answers as it is told: by a function, or with one scripted reply after the other; asked once
+ * too often it answers 500.
+ */
+export async function startFakeService(script: Reply[] | Judge): Promise<FakeService> {
   const seen: SeenRequest[] = [];
+  const scripted = (): Reply =>
+    (script as Reply[])[seen.length - 1] ?? { status: 500, text: 'the script has no more replies' };
+  const judge = typeof script === 'function' ? script : scripted;
   const server = createServer(async (request, response) => {
-    seen.push(await readRequest(request));
-    reply(response, script[seen.length - 1] ?? { status: 500, text: 'the script has no more replies' });
+    const read = await readRequest(request);
+    seen.push(read);
+    reply(response, await judge(read));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

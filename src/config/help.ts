@@ -18,7 +18,7 @@ export function renderRows(rows: readonly Row[]): string {
 
 /** Paragraphs, wrapped at 100 characters. */
 export function renderText(text: string): string {
-  return `${wrap(text, COLUMNS).join('\n')}\n`;
+  return `${wrapText(text, COLUMNS).join('\n')}\n`;
 }
 
 /** What `--help` says of a command's own flag. */
@@ -64,14 +64,15 @@ function unbroken(text: string): string {
 }
 
 function renderRow(term: string, text: string): string {
-  const lines = wrap(text, COLUMNS - TEXT_COLUMN);
+  const lines = wrapText(text, COLUMNS - TEXT_COLUMN);
   const left = `  ${term}`;
   const indent = ' '.repeat(TEXT_COLUMN);
   if (left.length > TEXT_COLUMN - 2) return `${left}\n${lines.map((line) => `${indent}${line}\n`).join('')}`;
   return lines.map((line, index) => `${index === 0 ? left.padEnd(TEXT_COLUMN) : indent}${line}\n`).join('');
 }
 
-function wrap(text: string, width: number): string[] {
+/** Lines of at most `width` characters, broken at blanks; a longer word has a line of its own. */
+export function wrapText(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {

@@ -4,9 +4,14 @@ import type { ExportRequest, Poll } from '../export/export-service.ts';
 import { memberTexts } from './data-text.ts';
 import { judgeEach } from './element-error.ts';
 import { bodyText, isObject, type Members, parseBody } from './json-body.ts';
-
-/** Most elements of a batch. */
-export const BATCH_ELEMENTS_MAX = 1_000;
+import { judgeBy } from './schema/judge.ts';
+import {
+  BATCH_ELEMENTS_MAX,
+  IDEMPOTENCY_KEY_SCHEMA,
+  NIL_UUID,
+  newExportSchema,
+  POLL_SCHEMA,
+} from './schema/request-schemas.ts';
 
 /** What a request on `/export` or `/lp/export` asks for, its fields checked. */
 export type ExportCall =
@@ -29,10 +34,27 @@ interface Source extends BodyRules {
   readonly isBatch: boolean;
 }
 
-const NIL_UUID = '00000000-0000-0000-0000-000000000000';
-const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i;
-/** Visible ASCII; the bound is the interface's. */
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+/** A new export whose members have the kinds that its schema says. */
+interface NewExportMembers {
+  readonly uri: string;
+  readonly data: unknown;
+  readonly attempts_max?: number;
+  readonly idempotency_key?: string;
+}
+
+const judgePoll: (members: Members) => asserts members is { id: string; uri?: string } & Members =
+  judgeBy(POLL_SCHEMA);
+const judgeIdempotencyHeader = judgeBy(IDEMPOTENCY_KEY_SCHEMA, 'The header "Idempotency-Key"');
+/** By the most that `attempts_max` may ask for. A process has one, and tests have a few. */
+const judgesOfNew = new Map<number, (members: Members) => void>();
+
+function judgeOfNew(attemptsMax: number): (members: Members) => void {
+  const known = judgesOfNew.get(attemptsMax);
+  if (known !== undefined) return known;
+  const made = judgeBy(newExportSchema(attemptsMax));
+  judgesOfNew.set(attemptsMax, made);
+  return made;
+}
 
 /**
  * Reads a body.
@@ -89,58 +111,33 @@ function isPoll({ id }: Members): boolean {
   return id !== undefined && id !== null && id !== '' && id !== NIL_UUID;
 }
 
-function readPoll({ id, uri }: Members): Poll {
-  if (typeof id !== 'string' || !UUID.test(id)) {
-    throw invalid('"id" is no UUID. Give the one from the answer, or leave it out for a new export.');
-  }
-  if (uri !== undefined && typeof uri !== 'string') throw invalid('"uri" is no string.');
-  return { id: id.toLowerCase(), destination: uri ?? null };
+function readPoll(members: Members): Poll {
+  judgePoll(members);
+  return { id: members.id.toLowerCase(), destination: members.uri ?? null };
 }
 
 function readNew(members: Members, source: Source, dataText: () => string): ExportRequest {
-  const { uri, data, attempts_max: attemptsMax, idempotency_key: key } = members;
-  if (uri === undefined) throw invalid('"uri" is missing. Give the destination\'s URL.');
-  if (typeof uri !== 'string') throw invalid('"uri" is no string.');
-  if (data === undefined) throw invalid('"data" is missing. Give the JSON to export.');
+  judgeOfNew(source.attemptsMax)(members);
+  const {
+    uri,
+    data,
+    attempts_max: attemptsMax,
+    idempotency_key: key,
+  } = members as unknown as NewExportMembers;
   return {
     destination: parseDestination(uri),
-    data: Buffer.from(typeof data === 'string' ? checkedDataText(data) : dataText()),
-    attemptsMax: readAttemptsMax(attemptsMax, source.attemptsMax),
+    data: Buffer.from(typeof data === 'string' ? data : dataText()),
+    attemptsMax: attemptsMax ?? null,
     idempotencyKey: readIdempotencyKey(key, source.idempotencyHeader),
   };
 }
 
-/** `data` given as a string: JSON text of any kind, which goes to the destination as it is. */
-function checkedDataText(data: string): string {
-  // Half of a surrogate pair has no UTF-8: it would arrive as something else than was given.
-  if (!data.isWellFormed()) throw invalid('"data" is not well-formed Unicode: it has a lone surrogate.');
-  try {
-    JSON.parse(data);
-  } catch {
-    throw invalid('"data" is a string that does not hold JSON. To send text, quote it once more as JSON.');
-  }
-  return data;
-}
-
-function readAttemptsMax(value: unknown, attemptsMax: number): number | null {
-  if (value === undefined) return null;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= attemptsMax)
-    return value;
-  throw invalid(`"attempts_max" is no whole number from 1 to ${attemptsMax}.`);
-}
-
-function readIdempotencyKey(member: unknown, header: string | undefined): string | null {
-  if (member !== undefined) checkIdempotencyKey(member, 'idempotency_key');
-  if (header !== undefined) checkIdempotencyKey(header, 'Idempotency-Key');
+function readIdempotencyKey(member: string | undefined, header: string | undefined): string | null {
+  if (header !== undefined) judgeIdempotencyHeader(header);
   if (member !== undefined && header !== undefined && member !== header) {
     throw invalid('"idempotency_key" and the header "Idempotency-Key" differ. Give one of them.');
   }
-  return header ?? (member as string | undefined) ?? null;
-}
-
-function checkIdempotencyKey(value: unknown, name: string): void {
-  if (typeof value === 'string' && IDEMPOTENCY_KEY.test(value)) return;
-  throw invalid(`"${name}" is not 1 to 255 visible ASCII characters.`);
+  return header ?? member ?? null;
 }
 
 function invalid(message: string): ExportError {

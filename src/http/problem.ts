@@ -4,15 +4,15 @@ import type { ErrorCode, ExportError } from '../export/errors.ts';
 /** The public codes, and one for our own mistakes, which say nothing about the request. */
 export type ProblemCode = ErrorCode | 'internal_error';
 
-interface ProblemKind {
+export interface ProblemKind {
   readonly status: number;
   readonly title: string;
 }
 
-const PROBLEM_CONTENT_TYPE = 'application/problem+json';
+export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
 
 /** What each code is answered with (interface, section 4). */
-const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
+export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
   invalid_json: { status: 400, title: 'The body is not JSON' },
   invalid_request: { status: 400, title: 'The request is not valid' },
   missing_token: { status: 401, title: 'No token was given' },

@@ -23,6 +23,13 @@ export function sendText(reply: FastifyReply, text: string): FastifyReply {
   return reply.header('content-type', 'text/plain; charset=utf-8').send(text);
 }
 
+/** Sends a file that is kept in memory. */
+export function sendBytes(reply: FastifyReply, contentType: string, bytes: Buffer): FastifyReply {
+  closeWhenStopping(reply);
+  cutOffUnlessRead(reply);
+  return reply.header('content-type', contentType).send(bytes);
+}
+
 export function sendProblem(reply: FastifyReply, problem: ProblemAnswer): FastifyReply {
   return sendJson(reply.headers(problem.headers), problem.status, problem.contentType, problem.body);
 }

@@ -10,6 +10,7 @@ import { answerUnreadable } from './client-error.ts';
 import { ConnectionLimit, type ConnectionLimits } from './connection-limit.ts';
 import { addExportRoutes } from './export-routes.ts';
 import type { HttpSettings } from './http-settings.ts';
+import { addDocsRoutes } from './openapi/docs-routes.ts';
 import { addOwnerRoutes, type OwnerActions } from './owner-routes.ts';
 import { addProbes, type Readiness } from './probes.ts';
 import { notFound } from './problem.ts';
@@ -93,6 +94,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   answerErrors(app, parts.log, parts.settings.bodyBytesMax);
   readBodiesAsBytes(app);
   addProbes(app, parts.readiness);
+  addDocsRoutes(app, parts.settings);
   addExportRoutes(app, { ...parts, clock });
   addOwnerRoutes(app, { ...parts, clock });
   sockets.attach(app);

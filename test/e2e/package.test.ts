@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -31,4 +33,18 @@ it('what npm pack gives installs in an empty directory and exports there', async
   const bin = join(directory.path, 'node_modules', '.bin', 'export-service');
   const { stdout } = await run(bin, ['demo'], { cwd: directory.path, env });
   assert.match(stdout, /The destination received the very bytes/);
+
+  // The API page is made of files that the build has to bring along.
+  const config = ['serve', '--port', '0', '--data-dir', join(directory.path, 'data')];
+  const service = spawn(bin, config, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const [line] = (await once(createInterface({ input: service.stdout }), 'line')) as [string];
+    const url = /http:\S+/.exec(line)?.[0];
+    for (const path of ['/openapi.json', '/docs', '/docs/page.js', '/docs/page.css']) {
+      assert.equal((await fetch(url + path)).status, 200, path);
+    }
+  } finally {
+    service.kill('SIGTERM');
+    await once(service, 'exit');
+  }
 });

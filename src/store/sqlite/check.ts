@@ -56,6 +56,20 @@ export function openForReading(path: string): DatabaseSync {
   return new DatabaseSync(path, { readOnly: true });
 }
 
+/**
+ * When the newest export was accepted, by the clock of that moment; null when there is none, or when that cannot be
+ * read.
+ */
+export function newestAcceptedAt(path: string): number | null {
+  using db = openForReading(path);
+  try {
+    const row = db.prepare('SELECT accepted_at FROM jobs ORDER BY seq DESC LIMIT 1').get() as Row | undefined;
+    return row === undefined ? null : Number(row.accepted_at);
+  } catch {
+    return null;
+  }
+}
+
 function findings(db: DatabaseSync, schemaVersion: number): Pick<StoreReport, 'exports' | 'problems'> {
   if (schemaVersion < SCHEMA_VERSION) {
     const detail = `The schema has version ${schemaVersion} and not ${SCHEMA_VERSION}: "store migrate", or a start, brings it there.`;

@@ -1,0 +1,42 @@
+import type { Content, Operation } from './operation.ts';
+
+const TEXT: Content = { contentType: 'text/plain', schema: { type: 'string' } };
+
+function probe(
+  path: string,
+  operationId: string,
+  summary: string,
+  answer: string,
+): Pick<
+  Operation,
+  'method' | 'path' | 'operationId' | 'tag' | 'summary' | 'needsToken' | 'refusals' | 'answer'
+> {
+  return {
+    method: 'get',
+    path,
+    operationId,
+    tag: 'Service',
+    summary,
+    needsToken: false,
+    refusals: [],
+    answer: { ...TEXT, description: `\`${answer}\`` },
+  };
+}
+
+/** How the service is. */
+export const SERVICE_OPERATIONS: readonly Operation[] = [
+  {
+    ...probe('/status', 'status', 'Is it there?', 'active'),
+    description: 'What every component of a Databox answers.',
+  },
+  {
+    ...probe('/healthz', 'health', 'Is the process alive?', 'ok'),
+    description: 'Looks at nothing but itself: restart it when this fails.',
+  },
+  {
+    ...probe('/readyz', 'readiness', 'Can it do its work?', 'ready'),
+    description:
+      'Looks at the store and at the root key. Not ready is no reason for a restart: `detail` says why.',
+    refusals: ['no_root_key', 'store_unavailable', 'shutting_down'],
+  },
+];
