@@ -10,6 +10,7 @@ import type { Operation, ResultOf } from '../src/store/sqlite/operations.ts';
 import { OwnerReader } from '../src/store/sqlite/owner-reader.ts';
 import { NO_STORE_LIMITS } from '../src/store/sqlite/space.ts';
 import { SqliteWriter } from '../src/store/sqlite/writer.ts';
+import { NOT_KEPT, STORE_KEYS } from '../test/support/store-keys.ts';
 import { TemporaryDirectory } from '../test/support/temporary-store.ts';
 
 const EXPORTS_DEFAULT = 1_000_000;
@@ -25,7 +26,7 @@ const exports = Number(process.argv[2] ?? EXPORTS_DEFAULT);
 using directory = new TemporaryDirectory();
 const path = directory.file('exports.db');
 fill(path, exports);
-using reader = new OwnerReader(path);
+using reader = new OwnerReader(path, STORE_KEYS);
 
 const everything: ExportQuery = { app: null, destination: null, phase: null, before: null, limit: PAGE };
 const middle = String(Math.floor(exports / 2));
@@ -58,6 +59,7 @@ function tell(name: string, ask: () => unknown): void {
 
 function fill(file: string, count: number): void {
   const writer = new SqliteWriter(file, NO_STORE_LIMITS);
+  run(writer, { kind: 'unlock', keys: STORE_KEYS, retention: NOT_KEPT });
   for (let done = 0; done < count; done += BATCH) {
     const jobs = Array.from({ length: BATCH }, (_, n) => newJob(done + n));
     const limits = { pendingMax: count, acceptsNew: true, now: { wall: NOW, steady: NOW } };

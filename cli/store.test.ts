@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { SCHEMA_VERSION } from '../src/store/sqlite/schema.ts';
+import { sealedPayloads, sealedTexts } from '../src/store/sqlite/sealed-rows.ts';
 import { SqliteJobStore } from '../src/store/sqlite/sqlite-job-store.ts';
 import { runMain } from '../test/support/captured-io.ts';
+import { makeStoreUnderKey, readStoreUnderKey } from '../test/support/rekey-bench.ts';
+import { searchStore } from '../test/support/store-search.ts';
 import { TemporaryDirectory } from '../test/support/temporary-store.ts';
 
 /** A data directory with a store in it, beside which no service runs. */
@@ -23,7 +28,7 @@ test('check says that a sound store is sound, and exits 0', async () => {
   using directory = await dataDirectory();
   const { code, stdout, stderr } = await runMain(['store', 'check', '--data-dir', directory.path]);
   assert.equal(code, 0);
-  assert.match(stdout, /^The store .*exports\.db is sound: no exports; schema version 2, \d+ KiB/);
+  assert.match(stdout, /^The store .*exports\.db is sound: no exports; schema version \d+, \d+ KiB/);
   assert.equal(stderr, '');
 });
 
@@ -40,7 +45,7 @@ test('check --json is for programs, whether the store is sound or not', async ()
   const check = ['store', 'check', '--json', '--store', `sqlite:${directory.file('exports.db')}`];
   const { stdout } = await runMain(check);
   const report = JSON.parse(stdout);
-  assert.deepEqual([report.sound, report.schema_version, report.problems], [true, 2, []]);
+  assert.deepEqual([report.sound, report.schema_version, report.problems], [true, SCHEMA_VERSION, []]);
   assert.equal(report.exports.queued, 0);
   spoil(directory);
   const spoiled = await runMain(check);
@@ -51,11 +56,11 @@ test('check --json is for programs, whether the store is sound or not', async ()
 test('migrate says what it did', async () => {
   using directory = await dataDirectory();
   const migrate = ['store', 'migrate', '--data-dir', directory.path];
-  assert.match((await runMain(migrate)).stdout, /has schema version 2 already/);
+  assert.match((await runMain(migrate)).stdout, /has schema version \d+ already/);
   assert.deepEqual(JSON.parse((await runMain([...migrate, '--json'])).stdout), {
     store: `${directory.path}/exports.db`,
-    from: 2,
-    to: 2,
+    from: SCHEMA_VERSION,
+    to: SCHEMA_VERSION,
   });
 });
 
@@ -80,9 +85,112 @@ test('backup --json tells where the copy and the key are', async () => {
   assert.deepEqual([key_file, copy], [directory.file('store.key'), file]);
 });
 
+test('check opens what is encrypted where the key is, and says when it is the wrong one', async () => {
+  await using bench = await makeStoreUnderKey();
+  const check = async (...more: string[]) => {
+    const { stdout } = await runMain(['store', 'check', '--json', '--data-dir', bench.dataDir, ...more]);
+    const { sound, opened, problems } = JSON.parse(stdout);
+    return { sound, opened, rules: problems.map(({ rule }: { rule: string }) => rule) };
+  };
+  assert.deepEqual(await check(), { sound: true, opened: true, rules: [] });
+  const other = join(bench.dataDir, 'other.key');
+  const lost = ['--key-file', other];
+  assert.deepEqual(await check(...lost), { sound: true, opened: false, rules: [] });
+  writeFileSync(other, Buffer.alloc(32));
+  assert.deepEqual(await check(...lost), { sound: false, opened: false, rules: ['wrong_key'] });
+});
+
+test('rekey puts all that is encrypted under a new key, which the key file holds then', async () => {
+  await using bench = await makeStoreUnderKey();
+  const keyFile = join(bench.dataDir, 'store.key');
+  const oldKey = readFileSync(keyFile);
+  const { code, stdout } = await runMain(['store', 'rekey', '--data-dir', bench.dataDir]);
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /has a new master key: 3 payloads, 4 answers and errors, and 3 secrets are under it\.\nKeep a copy/,
+  );
+  assert.ok(!readFileSync(keyFile).equals(oldKey));
+  assert.equal(statSync(keyFile).mode & 0o777, 0o600);
+  assert.deepEqual(await readStoreUnderKey(bench.dataDir), bench.content);
+  assert.deepEqual(readdirSync(bench.dataDir).sort(), ['exports.db', 'exports.db.lock', 'store.key']);
+});
+
+test('after a rekey nothing in the files of the store opens with the old key, and a second one goes as well', async () => {
+  await using bench = await makeStoreUnderKey();
+  const path = join(bench.dataDir, 'exports.db');
+  const old = sealedIn(path);
+  assert.equal(old.length, 7);
+  assert.deepEqual(searchStore(path, old), { 'exports.db': 7 });
+  const rekey = ['store', 'rekey', '--json', '--data-dir', bench.dataDir];
+  const { stdout } = await runMain(rekey);
+  const { payloads, answers, secrets, unopened, key_file } = JSON.parse(stdout);
+  assert.deepEqual([payloads, answers, secrets, unopened], [3, 4, 3, 0]);
+  assert.equal(key_file, join(bench.dataDir, 'store.key'));
+  assert.deepEqual(searchStore(path, old), {});
+  assert.equal((await runMain(rekey)).code, 0);
+  assert.deepEqual(await readStoreUnderKey(bench.dataDir), bench.content);
+});
+
+test('rekey leaves what did not open before, and says so', async () => {
+  await using bench = await makeStoreUnderKey();
+  {
+    using db = new DatabaseSync(join(bench.dataDir, 'exports.db'));
+    db.exec("UPDATE answers SET body = x'01020304'; UPDATE payload_keys SET wrapped = x'05' WHERE slot = 1");
+  }
+  const { code, stdout } = await runMain(['store', 'rekey', '--data-dir', bench.dataDir]);
+  assert.equal(code, 0);
+  assert.match(stdout, /2 payloads, 3 answers and errors.*\n2 did not open under the old one either/);
+});
+
+test('rekey changes nothing while a service runs, with a wrong key, or where a secret does not open', async () => {
+  await using bench = await makeStoreUnderKey();
+  const keyFile = join(bench.dataDir, 'store.key');
+  const key = readFileSync(keyFile);
+  const rekey = ['store', 'rekey', '--data-dir', bench.dataDir];
+  const refused = async (words: RegExp, more: string[] = []): Promise<void> => {
+    const { code, stderr, stdout } = await runMain([...rekey, ...more]);
+    assert.equal(code, 1);
+    assert.match(stderr, words);
+    assert.equal(stdout, '');
+    assert.ok(readFileSync(keyFile).equals(key));
+  };
+  {
+    await using _store = await SqliteJobStore.open(join(bench.dataDir, 'exports.db'));
+    await refused(/Another process uses the store/);
+  }
+  const other = join(bench.dataDir, 'other.key');
+  writeFileSync(other, Buffer.alloc(32));
+  await refused(/other\.key does not belong to this store/, ['--key-file', other]);
+  assert.deepEqual(await readStoreUnderKey(bench.dataDir), bench.content);
+  {
+    using db = new DatabaseSync(join(bench.dataDir, 'exports.db'));
+    db.exec("INSERT INTO secrets VALUES ('odd', x'00')");
+  }
+  await refused(/secret "odd" in the store is of an unknown form/);
+  assert.deepEqual(await readStoreUnderKey(bench.dataDir), bench.content);
+});
+
+/** Everything in a store that is encrypted under its master key, as it stands there; each thing once. */
+function sealedIn(path: string): Uint8Array[] {
+  using db = new DatabaseSync(path, { readOnly: true });
+  const keys = [...sealedPayloads(db)].map(({ row }) => row.wrapped as Uint8Array);
+  const texts = [...sealedTexts(db)].map(({ what, sealed }) =>
+    what === 'answer' ? sealed : Buffer.from(Buffer.from(sealed).toString('base64url')),
+  );
+  const secrets = db
+    .prepare('SELECT value FROM secrets')
+    .all()
+    .map(({ value }) => value as Uint8Array);
+  const distinct = new Map(
+    [...keys, ...texts, ...secrets].map((each) => [Buffer.from(each).toString('hex'), each]),
+  );
+  return [...distinct.values()];
+}
+
 test('where there is no store, none is made', async () => {
   using directory = new TemporaryDirectory();
-  for (const words of [['check'], ['migrate'], ['backup', directory.file('copy.db')]]) {
+  for (const words of [['check'], ['migrate'], ['backup', directory.file('copy.db')], ['rekey']]) {
     const { code, stderr, stdout } = await runMain(['store', ...words, '--data-dir', directory.path]);
     assert.equal(code, 1, words.join(' '));
     assert.match(stderr, /There is no store at .*--data-dir/);
@@ -94,7 +202,7 @@ test('where there is no store, none is made', async () => {
 
 test('what is called wrongly is refused with what would be right', async () => {
   const wrong: [string[], RegExp][] = [
-    [['store'], /store goes with check, migrate or backup/],
+    [['store'], /store goes with check, migrate, backup or rekey/],
     [['store', 'repair'], /not "repair"/],
     [['store', 'check', 'now'], /now/],
     [['store', 'backup'], /store backup needs FILE/],
@@ -108,11 +216,17 @@ test('what is called wrongly is refused with what would be right', async () => {
 });
 
 test('every command has help with an example', async () => {
-  for (const words of [['store'], ['store', 'check'], ['store', 'migrate'], ['store', 'backup']]) {
+  for (const words of [
+    ['store'],
+    ['store', 'check'],
+    ['store', 'migrate'],
+    ['store', 'backup'],
+    ['store', 'rekey'],
+  ]) {
     const { code, stdout } = await runMain([...words, '--help']);
     assert.equal(code, 0);
     assert.match(stdout, /Usage: export-service store/);
     assert.match(stdout, /Examples:\n {2}export-service store/);
   }
-  assert.match((await runMain(['--help'])).stdout, /store +Check, migrate and back up/);
+  assert.match((await runMain(['--help'])).stdout, /store +Check, migrate, back up and rekey/);
 });

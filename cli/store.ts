@@ -14,10 +14,12 @@ import {
   settingFlags,
   UsageError,
 } from '../src/config.ts';
+import { findStoreKeys } from '../src/keys/store-keys.ts';
+import { rekey } from '../src/rekey.ts';
 import { checkStore, type StoreReport } from '../src/store/sqlite/check.ts';
 import { backupStore, migrateStore } from '../src/store/sqlite/maintenance.ts';
 
-/** `export-service store check|migrate|backup`. */
+/** `export-service store check|migrate|backup|rekey`. */
 export async function run(args: readonly string[], env: Env, io: CommandIo): Promise<ExitCode> {
   const [name, ...rest] = args;
   const action = ACTIONS.get(name ?? '');
@@ -63,6 +65,7 @@ const FLAGS = {
 } as const satisfies Flags;
 
 const STORE_SETTINGS: readonly SettingKey[] = ['dataDir', 'store'];
+const KEY_SETTINGS: readonly SettingKey[] = ['dataDir', 'keyFile', 'store'];
 
 const CHECK: Action = {
   name: 'check',
@@ -70,15 +73,17 @@ const CHECK: Action = {
   summary: 'Say whether the store is whole and makes sense',
   about:
     'Reads the whole store, also while a service uses it, and changes nothing. Prints what is wrong with it, in words; ' +
-    'the exit code is 1 then. While it reads, a busy service writes a longer log than usual.',
+    'the exit code is 1 then. Where the key file is, it opens all that is encrypted too. While it reads, a busy service ' +
+    'writes a longer log than usual.',
   examples: ['store check', 'store check --data-dir /data --json'],
-  settings: STORE_SETTINGS,
-  run({ store }) {
-    const report = checkStore(store.path);
+  settings: KEY_SETTINGS,
+  run({ store, keyFile }) {
+    const report = checkStore(store.path, (secret) => findStoreKeys(secret, keyFile));
     const isSound = report.problems.length === 0;
+    const { problems, isOpened } = report;
     return {
       text: isSound ? soundText(store.path, report) : problemsText(store.path, report),
-      json: { store: store.path, sound: isSound, ...reportJson(report), problems: report.problems },
+      json: { store: store.path, sound: isSound, ...reportJson(report), opened: isOpened, problems },
       code: isSound ? EXIT.done : EXIT.failed,
     };
   },
@@ -115,7 +120,7 @@ const BACKUP: Action = {
     'store backup /backup/exports-2026-01-31.db',
     'store backup --data-dir /data exports.copy --json',
   ],
-  settings: ['dataDir', 'keyFile', 'store'],
+  settings: KEY_SETTINGS,
   async run({ store, keyFile }, given) {
     const [file] = given.positionals;
     if (file === undefined) throw new UsageError('store backup needs FILE: where the copy goes');
@@ -128,12 +133,39 @@ const BACKUP: Action = {
   },
 };
 
-const ACTIONS: ReadonlyMap<string, Action> = new Map(
-  [CHECK, MIGRATE, BACKUP].map((action) => [action.name, action]),
-);
+const REKEY: Action = {
+  name: 'rekey',
+  word: null,
+  summary: 'Give the store a new master key',
+  about:
+    'Makes a new key, puts everything that is encrypted in the store under it, and puts it in the place of the old one. ' +
+    'The service must not run. When it is cut off, the store has its old key or its new one, and starts with the key ' +
+    'file that is there. Copies of the store that were made before open with the old key only: keep it as long as them, ' +
+    'or delete both.',
+  examples: ['store rekey', 'store rekey --data-dir /data --json'],
+  settings: KEY_SETTINGS,
+  async run(config) {
+    const { store, keyFile } = config;
+    const { payloads, answers, secrets, unopened } = await rekey(config);
+    const left =
+      unopened === 0
+        ? ''
+        : `${unopened} did not open under the old one either and were left: see store check.\n`;
+    const text =
+      `The store ${store.path} has a new master key: ${payloads} payloads, ${answers} answers and errors, and ` +
+      `${secrets} secrets are under it.\n${left}` +
+      `Keep a copy of the key file ${keyFile}; the old key opens nothing in this store any more.\n`;
+    const json = { store: store.path, key_file: keyFile, payloads, answers, secrets, unopened };
+    return { text, json, code: EXIT.done };
+  },
+};
+
+const ALL = [CHECK, MIGRATE, BACKUP, REKEY];
+
+const ACTIONS: ReadonlyMap<string, Action> = new Map(ALL.map((action) => [action.name, action]));
 
 function missingAction(name: string | undefined): string {
-  const choice = 'store goes with check, migrate or backup';
+  const choice = 'store goes with check, migrate, backup or rekey';
   return name === undefined ? choice : `${choice}, not ${quote(name)}`;
 }
 
@@ -142,10 +174,11 @@ function reportJson({ schemaVersion, exports, bytes, bytesUsed }: StoreReport): 
 }
 
 function soundText(path: string, report: StoreReport): string {
-  const { schemaVersion, bytes, bytesUsed } = report;
+  const { schemaVersion, bytes, bytesUsed, isOpened } = report;
+  const opened = isOpened ? '' : 'What is encrypted in it was not looked at: its key file is not there.\n';
   return (
     `The store ${path} is sound: ${exportsText(report)}; schema version ${schemaVersion}, ` +
-    `${formatSizeBytes(bytes)}, of which ${formatSizeBytes(bytesUsed)} are in use.\n`
+    `${formatSizeBytes(bytes)}, of which ${formatSizeBytes(bytesUsed)} are in use.\n${opened}`
   );
 }
 
@@ -160,9 +193,9 @@ function exportsText({ exports }: StoreReport): string {
 }
 
 const HELP = [
-  'Usage: export-service store check|migrate|backup [FLAGS]\n',
+  'Usage: export-service store check|migrate|backup|rekey [FLAGS]\n',
   renderText('Looks after the store of exports.'),
-  `Commands:\n${renderRows([CHECK, MIGRATE, BACKUP].map((action) => [usageOf(action), action.summary]))}`,
+  `Commands:\n${renderRows(ALL.map((action) => [usageOf(action), action.summary]))}`,
   `Flags:\n${renderRows([HELP_ROW])}`,
   `Examples:\n${[CHECK, BACKUP].map(({ examples }) => `  export-service ${examples[0]}\n`).join('')}`,
   renderText('store COMMAND --help tells more.'),

@@ -14,11 +14,11 @@ import { ExportService } from './export/export-service.ts';
 import { JobFeed } from './export/job-feed.ts';
 import type { JobStore } from './export/job-store.ts';
 import { OwnerService } from './export/owner-service.ts';
-import { deleteOldResults, endOldExports } from './export/retention.ts';
+import { deleteOldResults, endOldExports, eraseOldPayloads, Purge } from './export/retention.ts';
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } from './http/server.ts';
-import { openMasterKey } from './keys/store-keys.ts';
+import { openDigest, openMasterKey } from './keys/store-keys.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
 import { findServerTls } from './server-tls.ts';
 import { listenError, makeFolder, usingSetting } from './start-up.ts';
@@ -28,6 +28,9 @@ import { VERSION } from './version.ts';
 
 /** A lease outlasts the attempt's deadline by this: to settle, and to wait for a store that is busy. */
 const LEASE_MARGIN_MS = 30_000;
+
+const LOG_IN_USE =
+  'erased data is still in the log of the store: another program has been reading the store all the time. End it';
 
 /** Parts a test may replace. Whoever passes a store or a deliverer closes it. */
 export interface Overrides {
@@ -67,6 +70,8 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
   const masterKey = await openMasterKey(store.secrets, config.keyFile);
+  await store.unlock(masterKey.storeKeys, { keepsPayloads: config.keepPayloadsMs > 0 });
+  const digest = await openDigest(store.secrets, masterKey);
   const random = overrides.random ?? Math.random;
   const rootKeys = cleanup.use(await openRootKeys({ secrets: store.secrets, masterKey, clock, random, log }));
 
@@ -95,7 +100,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     clock,
     destinationPolicy: guard,
     newId: uuidV7,
-    digest: (data, attemptsMax) => masterKey.digest(data, String(attemptsMax ?? '')),
+    digest: (data, attemptsMax) => digest(data, String(attemptsMax ?? '')),
     limits: {
       attemptsMax: config.attemptsMax,
       pendingMax: config.pendingMax,
@@ -111,11 +116,16 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     newId: uuidV7,
     ageMsMax: config.ageMsMax,
   });
+  const purge = new Purge(store, clock, (forMs) =>
+    log.warn({ minutes: Math.round(forMs / 60_000) }, LOG_IN_USE),
+  );
   const chore = (what: string, step: () => Promise<number>): Chore =>
     cleanup.use(new Chore({ clock, step, onError: (error) => log.error({ err: error }, `${what} failed`) }));
   const chores = [
     chore('deleting old results', () => deleteOldResults(store, clock, config.keepResultsMs)),
     chore('ending old exports', () => endOldExports(store, clock)),
+    chore('erasing old payloads', () => eraseOldPayloads(store, clock, config.keepPayloadsMs)),
+    chore('emptying the log of the store', () => purge.step()),
   ];
 
   const server = await createHttpServer({

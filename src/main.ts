@@ -52,7 +52,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     'store',
     {
-      summary: 'Check, migrate and back up the store of exports',
+      summary: 'Check, migrate, back up and rekey the store of exports',
       run: async (args, env, io) => (await import('../cli/store.ts')).run(args, env, io),
     },
   ],

@@ -281,6 +281,14 @@ export const SETTINGS = {
     default: '7d',
     meaning: 'How long a finished export can be polled',
   }),
+  keepPayloadsMs: setting(durationMs({ min: 0, max: 36_500 * DAY }), {
+    group: 'Limits',
+    flags: ['--keep-payloads'],
+    env: 'EXPORT_KEEP_PAYLOADS',
+    default: '0s',
+    meaning:
+      'How long the data of a finished export stays, so that it can be delivered again',
+  }),
   longPollMsMax: setting(durationMs({ min: 0, max: DAY }), {
     group: 'Limits',
     flags: ['--long-poll-max'],

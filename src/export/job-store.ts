@@ -10,6 +10,12 @@ import type { OwnerStore } from './owner-store.ts';
  * (it may or may not have been). What every store promises is written down as `store/job-store.contract.ts`.
  */
 export interface JobStore extends AsyncDisposable {
+  /**
+   * Gives the store the keys that it encrypts payloads and answers with, and tells whether payloads stay after the end.
+   * Before that only `secrets` can be used.
+   */
+  unlock(keys: StoreKeys, retention: PayloadRetention): Promise<void>;
+
   /** Adds all jobs or none. */
   insert(jobs: readonly NewJob[], limits: InsertLimits): Promise<InsertResult>;
 
@@ -23,8 +29,8 @@ export interface JobStore extends AsyncDisposable {
   claim(lane: Lane, request: ClaimRequest): Promise<Claim>;
 
   /**
-   * Records how an attempt ended, erases the payload if that was the end, and claims further jobs of the lane in the
-   * same step. Without the current lease nothing changes and `settled` is false; the claim happens.
+   * Records how an attempt ended, erases the payload if that was the end and payloads do not stay, and claims further
+   * jobs of the lane in the same step. Without the current lease nothing changes and `settled` is false; the claim happens.
    */
   settle(settlement: Settlement, next: ClaimRequest): Promise<{ settled: boolean; next: Claim }>;
 
@@ -45,8 +51,8 @@ export interface JobStore extends AsyncDisposable {
   recover(now: Now, waitMsMax: number): Promise<number>;
 
   /**
-   * Ends at most `limit` queued and waiting jobs whose time is over, as their last attempt ended. Resolves to the number
-   * ended, and when the next one is to be.
+   * Ends at most `limit` queued and waiting jobs whose time is over, as their last attempt ended; fewer when their
+   * payloads are large. Resolves to the number ended, and when the next one is to be.
    */
   expire(now: Now, limit: number): Promise<{ ended: number; nextAt: number | null }>;
 
@@ -63,6 +69,21 @@ export interface JobStore extends AsyncDisposable {
   /** Deletes at most `limit` of these with every trace, when they finished before `finishedBefore`. Resolves to their number. */
   deleteHistory(finishedBefore: number, limit: number): Promise<number>;
 
+  /** The payload of a job; null when it was erased, cannot be opened, or the job is not there. */
+  payload(id: string): Promise<Uint8Array | null>;
+
+  /**
+   * Erases payloads of at most `limit` jobs that finished before `finishedBefore`; fewer when they are large. Resolves to
+   * whether there may be more.
+   */
+  erasePayloads(finishedBefore: number, limit: number): Promise<boolean>;
+
+  /**
+   * Takes what was erased so far out of whatever else the store keeps it in, its log above all. Resolves to whether all
+   * of it is gone; if not, somebody reads an older state of the store, and it is to be tried again.
+   */
+  purge(): Promise<boolean>;
+
   /** The attempts of a job, in order; empty for an unknown one. */
   attempts(id: string): Promise<Attempt[]>;
 
@@ -77,6 +98,19 @@ export interface JobStore extends AsyncDisposable {
 
   /** What the owner sees and decides. */
   readonly owner: OwnerStore;
+}
+
+/** What a store encrypts with; 32 bytes each. They are derived from the master key, which is not in the store. */
+export interface StoreKeys {
+  /** For the keys of payloads: each has one of its own. */
+  readonly payloadKeys: Uint8Array;
+  /** For what destinations said. */
+  readonly answers: Uint8Array;
+}
+
+export interface PayloadRetention {
+  /** False erases a payload in the step that ends its job; true leaves it to `erasePayloads`. */
+  readonly keepsPayloads: boolean;
 }
 
 export interface SecretStore {

@@ -125,7 +125,7 @@ export class OwnerService {
 
   async #endBlocked(): Promise<void> {
     const { owner } = this.#parts.store;
-    while ((await owner.endBlocked(this.#now(), STEP_JOBS)) === STEP_JOBS);
+    while ((await owner.endBlocked(this.#now(), STEP_JOBS)) > 0);
   }
 
   #now() {

@@ -19,7 +19,10 @@ export interface OwnerStore {
    */
   removeRule(id: string, now: Now, notExpiredBefore: number): Promise<readonly LaneBacklog[] | null>;
 
-  /** Ends at most `limit` queued and waiting jobs that a block stops. Resolves to their number. */
+  /**
+   * Ends at most `limit` queued and waiting jobs that a block stops; fewer when their payloads are large. Resolves to their
+   * number: 0 means that there are no more.
+   */
   endBlocked(now: Now, limit: number): Promise<number>;
 
   /** Takes one job back: see {@link CancelResult}. */

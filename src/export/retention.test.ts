@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { Chore } from './chore.ts';
-import { deleteOldResults, endOldExports } from './retention.ts';
+import { deleteOldResults, endOldExports, eraseOldPayloads, PURGE_MS_MAX, Purge } from './retention.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -95,5 +95,66 @@ describe('ending old exports', () => {
     assert.equal(await delayOf(3, 12_000), 2_000);
     assert.equal(await delayOf(3, 9_000), 50);
     assert.equal(await delayOf(3, 1e9), 60_000);
+  });
+});
+
+describe('erasing old payloads', () => {
+  const step = async (keepPayloadsMs: number, hasMore = false) => {
+    const clock = new ManualClock(2_000_000);
+    clock.jump(1e12);
+    const asked: number[] = [];
+    const store = {
+      erasePayloads: async (finishedBefore: number) => {
+        asked.push(finishedBefore);
+        return hasMore;
+      },
+    };
+    return { delayMs: await eraseOldPayloads(store, clock, keepPayloadsMs), asked };
+  };
+
+  it('erases what was kept long enough by steady time, also what an earlier setting left', async () => {
+    assert.deepEqual((await step(1_000_000)).asked, [1_000_000]);
+    assert.deepEqual((await step(0)).asked, [2_000_000]);
+  });
+
+  it('goes on at once while there is more, and looks as often as payloads are kept, every minute at least', async () => {
+    assert.equal((await step(1_000_000, true)).delayMs, 50);
+    assert.equal((await step(1_000_000)).delayMs, 60_000);
+    assert.equal((await step(300)).delayMs, 300);
+    assert.equal((await step(0)).delayMs, 60_000);
+  });
+});
+
+describe('Purge', () => {
+  const purgeOf = (answers: boolean[]) => {
+    const clock = new ManualClock(0);
+    const blocked: number[] = [];
+    const store = { purge: async () => answers.shift() ?? false };
+    return { clock, blocked, purge: new Purge(store, clock, (forMs) => blocked.push(forMs)) };
+  };
+
+  it('is done twice in ten minutes, and tried again soon while somebody reads', async () => {
+    const { purge } = purgeOf([true, false, true]);
+    const delays = [await purge.step(), await purge.step(), await purge.step()];
+    assert.deepEqual(delays, [300_000, 10_000, 300_000]);
+    assert.ok(300_000 <= PURGE_MS_MAX / 2);
+  });
+
+  it('that has not been possible for ten minutes is told of, and again after ten more', async () => {
+    const { clock, purge, blocked } = purgeOf([]);
+    for (let n = 0; n < 130; n += 1) {
+      await purge.step();
+      clock.advance(10_000);
+    }
+    assert.deepEqual(blocked, [600_000, 1_200_000]);
+  });
+
+  it('that was possible in between is not told of', async () => {
+    const { clock, purge, blocked } = purgeOf([false, true, false]);
+    for (let n = 0; n < 3; n += 1) {
+      await purge.step();
+      clock.advance(590_000);
+    }
+    assert.deepEqual(blocked, []);
   });
 });

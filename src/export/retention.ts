@@ -7,6 +7,12 @@ const STEP_JOBS = 256;
 const STEP_PAUSE_MS = 50;
 /** How often to look when nothing is known to be due sooner. */
 const INTERVAL_MS = 60_000;
+/** How often what was erased is taken out of a store's log: twice in the time that it may stay there. */
+const PURGE_INTERVAL_MS = 300_000;
+/** How soon to try again while somebody reads an older state of the store. */
+const PURGE_RETRY_MS = 10_000;
+/** How long erased data may stay in the log before an operator hears of it. */
+export const PURGE_MS_MAX = 600_000;
 
 /**
  * A step of deleting finished jobs that have been kept long enough. By steady time: a wall clock that is set forward for
@@ -22,6 +28,56 @@ export async function deleteOldResults(
   const now = clock.steady();
   const deleted = await store.deleteExpired(now - keepResultsMs, now, STEP_JOBS);
   return deleted < STEP_JOBS ? Math.min(INTERVAL_MS, keepResultsMs) : STEP_PAUSE_MS;
+}
+
+/**
+ * A step of erasing payloads that have been kept long enough after the end of their exports. Also with a time of 0: a
+ * setting that was longer before may have left some.
+ *
+ * @returns how long to wait before the next step, in milliseconds
+ */
+export async function eraseOldPayloads(
+  store: Pick<JobStore, 'erasePayloads'>,
+  clock: Clock,
+  keepPayloadsMs: number,
+): Promise<number> {
+  const hasMore = await store.erasePayloads(clock.steady() - keepPayloadsMs, STEP_JOBS);
+  if (hasMore) return STEP_PAUSE_MS;
+  return keepPayloadsMs === 0 ? INTERVAL_MS : Math.min(INTERVAL_MS, keepPayloadsMs);
+}
+
+/** Takes what was erased out of the store's log, by the clock: also when nothing happens that would overwrite it. */
+export class Purge {
+  readonly #store: Pick<JobStore, 'purge'>;
+  readonly #clock: Clock;
+  readonly #onBlocked: (forMs: number) => void;
+  #lastDoneAt: number;
+  #lastToldAt: number;
+
+  /** @param onBlocked hears when it has not been possible for {@link PURGE_MS_MAX}, and then as often again */
+  constructor(store: Pick<JobStore, 'purge'>, clock: Clock, onBlocked: (forMs: number) => void) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#onBlocked = onBlocked;
+    this.#lastDoneAt = clock.steady();
+    this.#lastToldAt = this.#lastDoneAt;
+  }
+
+  /** @returns how long to wait before the next step, in milliseconds */
+  async step(): Promise<number> {
+    const isDone = await this.#store.purge();
+    const now = this.#clock.steady();
+    if (isDone) {
+      this.#lastDoneAt = now;
+      this.#lastToldAt = now;
+      return PURGE_INTERVAL_MS;
+    }
+    if (now - this.#lastToldAt >= PURGE_MS_MAX) {
+      this.#lastToldAt = now;
+      this.#onBlocked(now - this.#lastDoneAt);
+    }
+    return PURGE_RETRY_MS;
+  }
 }
 
 /**

@@ -157,10 +157,13 @@ const EXPIRED: JobResult = {
   failure: { code: 'expired', detail: 'It was not sent before its time was over (--age-max).' },
 };
 
-/** Its data is gone from a damaged store: it must not stand in the way of the others. */
+/** Its data is gone from a damaged store, or was changed there: it must not stand in the way of the others. */
 export const DATA_LOST: JobResult = {
   kind: 'failure',
-  failure: { code: 'expired', detail: 'Its data is not in the store any more: the store was damaged.' },
+  failure: {
+    code: 'expired',
+    detail: 'Its data is lost or cannot be opened any more: the store was damaged or changed.',
+  },
 };
 
 function spent(job: Progress): Progress {

@@ -3,6 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { openTemporaryStore, TemporaryDirectory } from '../../test/support/temporary-store.ts';
 import { configuredRootKey } from './configured-root-key.ts';
+import { keyedDigest } from './digest.ts';
 import { MasterKey, readMasterKey, readOrMakeMasterKey } from './master-key.ts';
 import { findRootKey, openMasterKey, openRootKey } from './store-keys.ts';
 
@@ -34,15 +35,29 @@ describe('MasterKey', () => {
     }
   });
 
-  it('digests depend on the key, on every part, and on where one part ends', () => {
+  it('every purpose has a key of its own, and every master key others', () => {
+    const keysOf = ({ storeKeys, firstDigestKey }: MasterKey) => [
+      storeKeys.payloadKeys,
+      storeKeys.answers,
+      firstDigestKey,
+    ];
+    const keys = [key, new MasterKey(Buffer.alloc(32, 2))].flatMap(keysOf);
+    assert.equal(new Set(keys.map((each) => Buffer.from(each).toString('hex'))).size, 6);
+    assert.deepEqual(keysOf(new MasterKey(Buffer.alloc(32, 1))), keysOf(key));
+  });
+});
+
+describe('keyedDigest', () => {
+  it('depends on the key, on every part, and on where one part ends', () => {
+    const digest = keyedDigest(Buffer.alloc(32, 1));
     const digests = [
-      key.digest('a', 'bc'),
-      key.digest('ab', 'c'),
-      key.digest('abc'),
-      new MasterKey(Buffer.alloc(32, 2)).digest('abc'),
-    ].map((digest) => Buffer.from(digest).toString('hex'));
+      digest('a', 'bc'),
+      digest('ab', 'c'),
+      digest('abc'),
+      keyedDigest(Buffer.alloc(32, 2))('abc'),
+    ].map((each) => Buffer.from(each).toString('hex'));
     assert.equal(new Set(digests).size, digests.length);
-    assert.deepEqual(key.digest('a', Buffer.from('bc')), key.digest('a', 'bc'));
+    assert.deepEqual(digest('a', Buffer.from('bc')), digest('a', 'bc'));
   });
 });
 
@@ -100,7 +115,7 @@ describe('the keys of a store', () => {
     const { secrets } = temporary.store;
     const first = await openMasterKey(secrets, directory.file('store.key'));
     const again = await openMasterKey(secrets, directory.file('store.key'));
-    assert.deepEqual(first.digest('x'), again.digest('x'));
+    assert.deepEqual(first.storeKeys, again.storeKeys);
   });
 
   it('with a store that exists, a missing key file is an error and is not made anew', async () => {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import type { StoreKeys } from '../export/job-store.ts';
 
 export const MASTER_KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -23,13 +24,17 @@ const SEAL_VERSION = 1;
  */
 export class MasterKey {
   readonly #sealing: Buffer;
-  readonly #digests: Buffer;
+  /** What the store encrypts payloads and answers with. */
+  readonly storeKeys: StoreKeys;
+  /** What a store's idempotency digests are made with until its first new master key: see `openDigest`. */
+  readonly firstDigestKey: Uint8Array;
 
   constructor(key: Uint8Array) {
     if (key.byteLength !== MASTER_KEY_BYTES)
       throw new TypeError(`A master key has ${MASTER_KEY_BYTES} bytes.`);
     this.#sealing = derive(key, 'seal');
-    this.#digests = derive(key, 'idempotency digest');
+    this.storeKeys = { payloadKeys: derive(key, 'payload keys'), answers: derive(key, 'answers') };
+    this.firstDigestKey = derive(key, 'idempotency digest');
   }
 
   /** Encrypts `secret`; only under the same `name` can it be opened. */
@@ -54,16 +59,6 @@ export class MasterKey {
     } catch (cause) {
       throw new Error(`The secret "${name}" in the store does not open with this key.`, { cause });
     }
-  }
-
-  /** A digest that only who has the key can make, so that nobody can guess at what was digested. 32 bytes. */
-  digest(...parts: (Uint8Array | string)[]): Uint8Array {
-    const hmac = createHmac('sha256', this.#digests);
-    for (const part of parts) {
-      // The length in front keeps ("a", "bc") and ("ab", "c") apart.
-      hmac.update(`${Buffer.byteLength(part)}:`).update(part);
-    }
-    return hmac.digest();
   }
 }
 
@@ -101,6 +96,12 @@ export function readOrMakeMasterKey(file: string): MasterKey {
   return readMasterKey(file);
 }
 
+/** Makes a key in a file that is not there yet. */
+export function makeMasterKey(file: string): MasterKey {
+  makeKeyFile(file);
+  return readMasterKey(file);
+}
+
 /**
  * Writes the key under another name and links it into place when it is whole and on the disk: a process that is killed
  * in between leaves no half key behind that the next start could not open. Of two that start together, one's link wins.
@@ -126,7 +127,7 @@ function makeKeyFile(file: string): void {
 }
 
 /** A new file is safe from a power cut only when its directory is on the disk too. */
-function flushDirectory(directory: string): void {
+export function flushDirectory(directory: string): void {
   const descriptor = openSync(directory, 'r');
   try {
     fsyncSync(descriptor);

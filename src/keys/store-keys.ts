@@ -1,36 +1,118 @@
 import { randomBytes } from 'node:crypto';
-import type { SecretStore } from '../export/job-store.ts';
+import { existsSync } from 'node:fs';
+import type { SecretStore, StoreKeys } from '../export/job-store.ts';
+import { type Digest, keyedDigest } from './digest.ts';
 import { type MasterKey, readMasterKey, readOrMakeMasterKey } from './master-key.ts';
+import { nextKeyFile, putNextKeyInPlace } from './next-key.ts';
 
 /** Sealed at the store's creation: what it opens to does not matter, that it opens proves the key. */
 const KEY_CHECK = 'key check';
 const ROOT_KEY = 'macaroon root key';
 const ROOT_KEY_BYTES = 32;
+/** There in a store that once got a new master key. */
+const DIGEST_KEY = 'idempotency digest key';
 
 /**
  * The master key of a store. It is made together with a new store only: with a store that exists, a missing or wrong
- * key is an error, because a new one would make its secrets unreadable for good.
+ * key is an error, because a new one would make its secrets unreadable for good. A change to a new key that was cut off
+ * after its commit is completed.
  *
  * @throws Error that says what is wrong and what to do
  */
 export async function openMasterKey(secrets: SecretStore, file: string): Promise<MasterKey> {
+  return (await completeKeyChange(secrets, file)) ?? (await makeStoreKey(secrets, file));
+}
+
+/**
+ * The master key of a store that nobody else uses, in its file also when a change to it was cut off. Null for a store
+ * that has none yet.
+ *
+ * @throws Error that says what is wrong and what to do
+ */
+export async function completeKeyChange(
+  secrets: Pick<SecretStore, 'get'>,
+  file: string,
+): Promise<MasterKey | null> {
   const check = await secrets.get(KEY_CHECK);
-  const key = check === null ? readOrMakeMasterKey(file) : readMasterKey(file);
-  // Whoever comes first decides; the check below then holds for both.
-  const stored = check ?? (await secrets.putIfAbsent(KEY_CHECK, key.seal(KEY_CHECK, randomBytes(16))));
-  assertOpens(key, stored, file);
+  if (check === null) return null;
+  const { key, isNext } = findKey(check, file);
+  if (isNext) putNextKeyInPlace(file);
   return key;
 }
 
-function assertOpens(key: MasterKey, check: Uint8Array, file: string): void {
+async function makeStoreKey(secrets: SecretStore, file: string): Promise<MasterKey> {
+  const key = readOrMakeMasterKey(file);
+  // Whoever comes first decides; the check then holds for both.
+  const stored = await secrets.putIfAbsent(KEY_CHECK, key.seal(KEY_CHECK, randomBytes(16)));
+  return findKey(stored, file).key;
+}
+
+/**
+ * The master key of a store that may be in use; nothing is changed. Null for a store that has none yet.
+ *
+ * @throws Error that says what is wrong and what to do
+ */
+export async function readStoreKey(
+  secrets: Pick<SecretStore, 'get'>,
+  file: string,
+): Promise<MasterKey | null> {
+  const check = await secrets.get(KEY_CHECK);
+  return check === null ? null : findKey(check, file).key;
+}
+
+/**
+ * What a store encrypts with, for whoever looks at it; null for one without a key, and where there is no key file.
+ *
+ * @param secret a secret of the store by its name
+ * @throws Error when the key is not the store's
+ */
+export function findStoreKeys(secret: (name: string) => Uint8Array | null, file: string): StoreKeys | null {
+  const check = existsSync(file) ? secret(KEY_CHECK) : null;
+  return check === null ? null : findKey(check, file).key.storeKeys;
+}
+
+function findKey(check: Uint8Array, file: string): { key: MasterKey; isNext: boolean } {
+  const key = readMasterKey(file);
+  if (opens(key, check)) return { key, isNext: false };
+  const next = nextKeyFile(file);
+  const nextKey = existsSync(next) ? readMasterKey(next) : null;
+  if (nextKey !== null && opens(nextKey, check)) return { key: nextKey, isNext: true };
+  throw new Error(
+    `The key file ${file} does not belong to this store. Name the right one with --key-file; nothing was changed.`,
+  );
+}
+
+function opens(key: MasterKey, check: Uint8Array): boolean {
   try {
     key.open(KEY_CHECK, check);
-  } catch (cause) {
-    throw new Error(
-      `The key file ${file} does not belong to this store. Name the right one with --key-file; nothing was changed.`,
-      { cause },
-    );
+    return true;
+  } catch {
+    return false;
   }
+}
+
+/**
+ * What idempotency digests are made with. The key outlives a change of the master key, because digests cannot be made
+ * anew: what was digested is gone.
+ */
+export async function openDigest(secrets: Pick<SecretStore, 'get'>, masterKey: MasterKey): Promise<Digest> {
+  const sealed = await secrets.get(DIGEST_KEY);
+  return keyedDigest(sealed === null ? masterKey.firstDigestKey : masterKey.open(DIGEST_KEY, sealed));
+}
+
+/**
+ * The secrets of a store under its next master key, those included that only change hands there.
+ *
+ * @throws Error when one does not open
+ */
+export function resealSecrets(
+  secrets: ReadonlyMap<string, Uint8Array>,
+  from: MasterKey,
+  to: MasterKey,
+): Map<string, Uint8Array> {
+  const opened = new Map([...secrets].map(([name, sealed]) => [name, from.open(name, sealed)]));
+  if (!opened.has(DIGEST_KEY)) opened.set(DIGEST_KEY, from.firstDigestKey);
+  return new Map([...opened].map(([name, secret]) => [name, to.seal(name, secret)]));
 }
 
 /**
@@ -51,5 +133,6 @@ export async function findRootKey(
   keyFile: string,
 ): Promise<Uint8Array | null> {
   const sealed = await secrets.get(ROOT_KEY);
-  return sealed === null ? null : readMasterKey(keyFile).open(ROOT_KEY, sealed);
+  if (sealed === null) return null;
+  return ((await readStoreKey(secrets, keyFile)) ?? readMasterKey(keyFile)).open(ROOT_KEY, sealed);
 }

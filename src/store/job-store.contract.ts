@@ -11,14 +11,15 @@ import type {
   JobStore,
   NewJob,
   Now,
+  PayloadRetention,
   Settlement,
 } from '../export/job-store.ts';
 import { type LaneReport, NO_REPORT } from '../export/lane-health.ts';
 
-/** A store under test: empty at first. `reopen` closes it and opens the same data again. */
+/** A store under test: unlocked, and empty at first. `reopen` closes it and opens the same data again. */
 export interface StoreUnderTest extends AsyncDisposable {
   readonly store: JobStore;
-  reopen(): Promise<JobStore>;
+  reopen(retention?: PayloadRetention): Promise<JobStore>;
 }
 
 export const NOW = Date.UTC(2026, 0, 1);
@@ -31,14 +32,18 @@ const ANSWER: JobResult = { kind: 'answer', answer: { status: 200, body: 'thanks
 /**
  * What every store promises. A store is done when this suite passes; a new promise is first a case here.
  */
-export function describeJobStore(name: string, open: () => Promise<StoreUnderTest>): void {
+export function describeJobStore(
+  name: string,
+  open: (retention: PayloadRetention) => Promise<StoreUnderTest>,
+): void {
   /** A test with a fresh store, closed afterwards. */
   const promises = (
     promise: string,
     test: (store: JobStore, context: StoreUnderTest) => Promise<void>,
+    retention: PayloadRetention = { keepsPayloads: false },
   ): void => {
     it(promise, async () => {
-      await using context = await open();
+      await using context = await open(retention);
       await test(context.store, context);
     });
   };
@@ -684,6 +689,141 @@ export function describeJobStore(name: string, open: () => Promise<StoreUnderTes
     });
   });
 
+  describe(`${name}: payloads`, () => {
+    const KEPT = { keepsPayloads: true };
+    const payloadOf = async (store: JobStore, id: string): Promise<string | null> => {
+      const payload = await store.payload(id);
+      return payload === null ? null : Buffer.from(payload).toString();
+    };
+    /** A job that has ended; its id. */
+    const ended = async (store: JobStore, at = NOW, data = bytes('"kept"')): Promise<string> => {
+      const [claimed] = await claimNew(store, LANE, null, data);
+      await store.settle(finish(claimed, at), request(0, NOW));
+      return claimed.id;
+    };
+
+    promises('a payload can be read until its job ends, and is erased with that', async (store) => {
+      const [claimed] = await claimNew(store, LANE, null, bytes('"a"'));
+      assert.equal(await payloadOf(store, claimed.id), '"a"');
+      await store.settle(wait(claimed, NOW + 1), request(0, NOW));
+      assert.equal(await payloadOf(store, claimed.id), '"a"');
+      const [again] = (await claim(store, LANE, 1, NOW + 1)).jobs;
+      await store.settle(finish(again), request(0, NOW));
+      assert.equal(await store.payload(claimed.id), null);
+      assert.equal(await store.payload(randomUUID()), null, 'of a job that never was');
+    });
+
+    promises('a payload is erased also when its job ends by its age', async (store) => {
+      const old = newJob();
+      await insert(store, old);
+      assert.equal((await store.expire(at(old.expiresAt), 10)).ended, 1);
+      assert.equal(await store.payload(old.id), null);
+    });
+
+    promises(
+      'where payloads stay, they can be read after the end until they are erased, the oldest first',
+      async (store, context) => {
+        const [early, late] = [await ended(store, NOW), await ended(store, NOW + HOUR)];
+        const old = newJob({ data: bytes('"old"') });
+        await insert(store, old);
+        await store.expire(at(old.expiresAt), 10);
+        const reopened = await context.reopen();
+        assert.deepEqual(await Promise.all([early, late, old.id].map((id) => payloadOf(reopened, id))), [
+          '"kept"',
+          '"kept"',
+          '"old"',
+        ]);
+        assert.equal(await reopened.erasePayloads(NOW, 10), false);
+        assert.equal(await payloadOf(reopened, early), '"kept"');
+        assert.equal(await reopened.erasePayloads(NOW + HOUR, 10), false);
+        assert.deepEqual(
+          [await payloadOf(reopened, early), await payloadOf(reopened, late)],
+          [null, '"kept"'],
+        );
+        assert.equal((await reopened.get([early]))[0]?.state, 'delivered', 'the job itself stays');
+      },
+      KEPT,
+    );
+
+    promises(
+      'at most as many payloads as asked are erased at once, and never one of a job that has not ended',
+      async (store) => {
+        const ids = [];
+        for (let n = 0; n < 3; n += 1) ids.push(await ended(store));
+        const open = newJob({ data: bytes('"open"') });
+        await insert(store, open);
+        assert.equal(await store.erasePayloads(NOW + HOUR, 2), true);
+        const left = await Promise.all(ids.map((id) => store.payload(id)));
+        assert.equal(left.filter((payload) => payload !== null).length, 1);
+        assert.equal(await store.erasePayloads(NOW + HOUR, 2), false);
+        assert.equal(await payloadOf(store, open.id), '"open"');
+      },
+      KEPT,
+    );
+
+    promises(
+      'large payloads are erased in small steps, however many are asked for',
+      async (store) => {
+        const ids = [];
+        for (let n = 0; n < 12; n += 1) ids.push(await ended(store, NOW, Buffer.alloc(1 << 20, 'x')));
+        let steps = 1;
+        while (await store.erasePayloads(NOW + HOUR, 100)) steps += 1;
+        assert.ok(steps > 1 && steps <= ids.length, `${steps} steps`);
+        for (const id of ids) assert.equal(await store.payload(id), null);
+      },
+      KEPT,
+    );
+
+    promises(
+      'a payload may outlive the result of its job, and goes with the last trace of it',
+      async (store) => {
+        const [one, two] = [await ended(store), await ended(store, NOW + HOUR)];
+        assert.equal(await store.deleteExpired(NOW + 9 * HOUR, NOW, 10), 2);
+        assert.equal(await payloadOf(store, one), '"kept"');
+        assert.equal(await store.deleteHistory(NOW + HOUR, 10), 1);
+        assert.equal(await store.payload(one), null);
+        assert.equal(await store.erasePayloads(NOW + 9 * HOUR, 10), false);
+        assert.equal(await store.payload(two), null);
+      },
+      KEPT,
+    );
+
+    promises(
+      'what stayed under another setting is still erased',
+      async (store, context) => {
+        const id = await ended(store);
+        const reopened = await context.reopen({ keepsPayloads: false });
+        assert.equal(await payloadOf(reopened, id), '"kept"');
+        const next = await ended(reopened);
+        assert.equal(await reopened.payload(next), null);
+        assert.equal(await reopened.erasePayloads(NOW + HOUR, 10), false);
+        assert.equal(await reopened.payload(id), null);
+      },
+      KEPT,
+    );
+
+    promises('many jobs that come and go keep their payloads apart', async (store) => {
+      // More than a store may look at in one go for room that became free.
+      for (const round of [0, 1, 2]) {
+        const jobs = Array.from({ length: 1_500 }, (_, n) => newJob({ data: bytes(`"${round}-${n}"`) }));
+        await store.insert(jobs, { ...LIMITS, pendingMax: 10_000 });
+        const { jobs: claimed } = await claim(store, LANE, 1_400, NOW);
+        for (const job of claimed) assert.match(text(job), /^"\d-\d+"$/);
+        await Promise.all(claimed.map((job) => store.settle(finish(job), request(0, NOW))));
+      }
+      const { jobs: left } = await claim(store, LANE, 1_000, NOW);
+      assert.deepEqual(
+        left.map(text),
+        Array.from({ length: 300 }, (_, n) => `"2-${1_200 + n}"`),
+      );
+    });
+
+    promises('a purge goes through when nobody reads', async (store) => {
+      await ended(store);
+      assert.equal(await store.purge(), true);
+    });
+  });
+
   describe(`${name}: changes and secrets`, () => {
     promises(
       'a listener hears of every change of state after it can be read, until it stops',
@@ -803,8 +943,9 @@ export async function claimNew(
   store: JobStore,
   lane = LANE,
   idempotency: NewJob['idempotency'] = null,
+  data = bytes('{}'),
 ): Promise<[ClaimedJob]> {
-  await insert(store, newJob({ lane, idempotency }));
+  await insert(store, newJob({ lane, idempotency, data }));
   const [claimed] = (await claim(store, lane, 1, NOW)).jobs;
   assert.ok(claimed);
   return [claimed];

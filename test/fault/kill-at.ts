@@ -12,8 +12,8 @@ import { type InnerStep, type KillOrder, LAST_WORDS, ORDER_VARIABLE } from './st
 
 /** In lives that are to end in a checkpoint there is one after this many commits, instead of one after 1,000 pages. */
 const COMMITS_PER_CHECKPOINT = 5;
-/** Commits of a first start: the schema, the check of the key, the recovery. */
-const COMMITS_OF_FIRST_START = 3;
+/** Commits of a first start: the schema, the check of the key, the keys, the recovery. */
+const COMMITS_OF_FIRST_START = 4;
 
 /** Counts how often the ordered step was reached. A step belongs to one thread, so each may have its own count. */
 class Trap {

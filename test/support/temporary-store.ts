@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PayloadRetention } from '../../src/export/job-store.ts';
 import { SqliteJobStore } from '../../src/store/sqlite/sqlite-job-store.ts';
+import { NOT_KEPT, STORE_KEYS } from './store-keys.ts';
 
 /** A directory that is gone when the test is over. */
 export class TemporaryDirectory implements Disposable {
@@ -16,10 +18,20 @@ export class TemporaryDirectory implements Disposable {
   }
 }
 
+/** A store that can be used, its keys known. */
+export async function openStore(
+  path: string,
+  retention: PayloadRetention = NOT_KEPT,
+): Promise<SqliteJobStore> {
+  const store = await SqliteJobStore.open(path);
+  await store.unlock(STORE_KEYS, retention);
+  return store;
+}
+
 /** A real store in a directory of its own. */
 export async function openTemporaryStore(): Promise<AsyncDisposable & { store: SqliteJobStore }> {
   const directory = new TemporaryDirectory();
-  const store = await SqliteJobStore.open(directory.file('exports.db'));
+  const store = await openStore(directory.file('exports.db'));
   return {
     store,
     async [Symbol.asyncDispose]() {

@@ -1,9 +1,17 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { Lane } from '../../src/export/job.ts';
-import type { ClaimedJob, InsertResult, NewJob, Settlement } from '../../src/export/job-store.ts';
+import type {
+  Claim,
+  ClaimedJob,
+  InsertResult,
+  NewJob,
+  PayloadRetention,
+  Settlement,
+} from '../../src/export/job-store.ts';
 import type { Operation, ResultOf } from '../../src/store/sqlite/operations.ts';
 import { NO_STORE_LIMITS, type StoreLimits } from '../../src/store/sqlite/space.ts';
 import { SqliteWriter } from '../../src/store/sqlite/writer.ts';
+import { NOT_KEPT, STORE_KEYS } from './store-keys.ts';
 import { TemporaryDirectory } from './temporary-store.ts';
 
 export const LANE: Lane = { client: 'app', destination: 'https://a.example/in' };
@@ -18,13 +26,15 @@ export class WriterBench implements Disposable {
   writer: SqliteWriter;
   #count = 0;
 
-  constructor(limits: StoreLimits = NO_STORE_LIMITS) {
+  constructor(limits: StoreLimits = NO_STORE_LIMITS, retention: PayloadRetention = NOT_KEPT) {
     this.writer = new SqliteWriter(this.path, limits);
+    this.run({ kind: 'unlock', keys: STORE_KEYS, retention });
   }
 
-  reopen(limits: StoreLimits): void {
+  reopen(limits: StoreLimits = NO_STORE_LIMITS): void {
     this.writer.close();
     this.writer = new SqliteWriter(this.path, limits);
+    this.run({ kind: 'unlock', keys: STORE_KEYS, retention: NOT_KEPT });
   }
 
   run<O extends Operation>(operation: O): ResultOf<O> {
@@ -52,11 +62,25 @@ export class WriterBench implements Disposable {
   }
 
   claim(count: number, lane = LANE): readonly ClaimedJob[] {
-    return this.run({ kind: 'claim', lane, request: { count, now: AT, leaseExpiresAt: NOW + 1_000 } }).jobs;
+    return this.claimAll([{ count, lane }]);
+  }
+
+  /** In one commit. */
+  claimAll(claims: readonly { readonly count: number; readonly lane: Lane }[]): ClaimedJob[] {
+    const request = { now: AT, leaseExpiresAt: NOW + 1_000 };
+    const operations = claims.map(({ count, lane }): Operation => {
+      return { kind: 'claim', lane, request: { ...request, count } };
+    });
+    return (this.writer.run(operations).results as Claim[]).flatMap(({ jobs }) => jobs);
   }
 
   settle(job: ClaimedJob, answer = ''): boolean {
     return this.run(settleWith(job, answer)).settled;
+  }
+
+  /** In one commit. */
+  settleAll(jobs: readonly ClaimedJob[]): void {
+    this.writer.run(jobs.map((job) => settleWith(job, '')));
   }
 
   deleteFinished(): number {
@@ -71,9 +95,13 @@ export class WriterBench implements Disposable {
   }
 
   /** What one statement says of the store, beside the writer. */
-  number(sql: string): number {
+  text(sql: string): string {
     using db = new DatabaseSync(this.path, { readOnly: true });
-    return Number(Object.values(db.prepare(sql).get() ?? {})[0]);
+    return String(Object.values(db.prepare(sql).get() ?? {})[0]);
+  }
+
+  number(sql: string): number {
+    return Number(this.text(sql));
   }
 
   [Symbol.dispose](): void {

@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { before, describe, it } from 'node:test';
-import { TemporaryDirectory } from '../../../test/support/temporary-store.ts';
+import { STORE_KEYS } from '../../../test/support/store-keys.ts';
+import { openStore, TemporaryDirectory } from '../../../test/support/temporary-store.ts';
 import type { ClaimedJob, NewJob, Settlement } from '../../export/job-store.ts';
 import { checkStore } from './check.ts';
 import { backupStore, migrateStore } from './maintenance.ts';
@@ -49,8 +50,8 @@ function settlement({ id, lane, lease }: ClaimedJob, index: number): Settlement 
   const attempt = { number: 1, startedAt: NOW, endedAt: NOW, address: null, status: 200, error: null };
   const of = { id, lane, lease, attempt, laneReport: { kind: 'up', failuresBefore: 0 } } as const;
   const answer = { kind: 'answer', answer: { status: 200, body: 'ok', truncated: false } } as const;
-  const failure = { kind: 'failure', failure: { code: 'timeout', detail: '' } } as const;
-  const lastError = { code: 'timeout', detail: '' } as const;
+  const failure = { kind: 'failure', failure: { code: 'timeout', detail: 'too slow' } } as const;
+  const lastError = { code: 'timeout', detail: 'too slow' } as const;
   if (index < 2) return { ...of, kind: 'finished', state: 'delivered', result: answer };
   if (index < 4) return { ...of, kind: 'finished', state: 'undeliverable', result: failure };
   return {
@@ -66,7 +67,7 @@ function settlement({ id, lane, lease }: ClaimedJob, index: number): Settlement 
 const directory = new TemporaryDirectory();
 const SOUND = directory.file('sound.db');
 before(async () => {
-  await using store = await SqliteJobStore.open(SOUND);
+  await using store = await openStore(SOUND);
   await fill(store);
 });
 process.once('exit', () => directory[Symbol.dispose]());
@@ -107,7 +108,7 @@ describe('checking a store', () => {
 
   it('works beside the service that uses it', async () => {
     const path = directory.file('used.db');
-    await using store = await SqliteJobStore.open(path);
+    await using store = await openStore(path);
     await fill(store);
     assert.deepEqual(checkStore(path).problems, []);
     await store.insert([newJob(99)], { pendingMax: 100, acceptsNew: true, now: AT });
@@ -118,6 +119,13 @@ describe('checking a store', () => {
     missing_payload: 'DELETE FROM payloads WHERE job = 10',
     wrong_payload: "UPDATE payloads SET data = x'00' WHERE job = 10",
     left_payload: 'INSERT INTO payloads VALUES (1, zeroblob(100))',
+    missing_payload_key:
+      'DELETE FROM payload_keys WHERE slot = (SELECT payload_key FROM jobs WHERE seq = 10)',
+    shared_payload_key: `
+      INSERT INTO jobs (id, lane, state, data_bytes, attempts_max, accepted_at, expires_at, payload_key)
+        SELECT x'00112233445566778899aabbccddeeff', lane, state, data_bytes, 1, 0, 0, payload_key FROM jobs WHERE seq = 10;
+      INSERT INTO payloads SELECT max(seq), zeroblob(116) FROM jobs`,
+    stray_payload_key: "INSERT INTO payload_keys VALUES (999, x'01')",
     stray_payload: "INSERT INTO payloads VALUES (999, x'00')",
     wrong_end: 'UPDATE jobs SET state = 0 WHERE seq = 1',
     missing_result: 'DELETE FROM answers WHERE job = 1',
@@ -133,6 +141,34 @@ describe('checking a store', () => {
   for (const [rule, sql] of Object.entries(breaches)) {
     it(`finds ${rule}`, () => assert.deepEqual(rulesBroken(withSql(sql)), [rule]));
   }
+
+  it('with the keys, finds what does not open: another key, changed bytes, what was moved elsewhere', () => {
+    const unopened = (path: string, keys = STORE_KEYS): string[] => {
+      const { problems, isOpened } = checkStore(path, () => keys);
+      assert.equal(isOpened, true);
+      return problems.map(({ rule }) => rule);
+    };
+    assert.deepEqual(unopened(SOUND), []);
+    const other = { payloadKeys: STORE_KEYS.answers, answers: STORE_KEYS.payloadKeys };
+    assert.deepEqual(unopened(SOUND, other), ['unopened_payload', 'unopened_answer']);
+    const changed = "UPDATE payloads SET data = CAST(x'00' || substr(data, 2) AS BLOB) WHERE job = 10";
+    assert.deepEqual(unopened(withSql(changed)), ['unopened_payload']);
+    const swapped = 'UPDATE jobs SET payload_key = 19 - payload_key WHERE seq IN (9, 10)';
+    assert.deepEqual(unopened(withSql(swapped)), ['unopened_payload']);
+    const elsewhere = "UPDATE lanes SET destination = 'https://thief.example/'";
+    assert.deepEqual(unopened(withSql(elsewhere)), ['unopened_payload']);
+    const answers = 'UPDATE answers SET body = (SELECT body FROM answers WHERE job = 1)';
+    assert.deepEqual(unopened(withSql(answers)), ['unopened_answer']);
+  });
+
+  it('without the keys, leaves what is encrypted alone; with a wrong one, says so', () => {
+    assert.equal(checkStore(SOUND).isOpened, false);
+    const { problems, isOpened } = checkStore(SOUND, () => {
+      throw new Error('The key is another one.');
+    });
+    assert.equal(isOpened, false);
+    assert.deepEqual(problems, [{ rule: 'wrong_key', detail: 'The key is another one.' }]);
+  });
 
   it('names an export that is concerned, and how many there are', () => {
     const [problem] = checkStore(withSql('DELETE FROM payloads')).problems;
@@ -189,14 +225,14 @@ describe('a damaged store', () => {
 describe('a backup', () => {
   it('is one file that only its owner can read, with everything that was committed', async () => {
     const path = directory.file('backed-up.db');
-    await using store = await SqliteJobStore.open(path);
+    await using store = await openStore(path);
     await fill(store);
     const file = directory.file('backup.db');
     const report = await backupStore(path, file);
     assert.deepEqual(report.exports, checkStore(path).exports);
     assert.equal(statSync(file).mode & 0o777, 0o600);
     for (const end of ['-wal', '-shm', '-journal']) assert.equal(existsSync(file + end), false, end);
-    await using copy = await SqliteJobStore.open(file);
+    await using copy = await openStore(file);
     assert.equal(await copy.recover(AT, 1_000), 2, 'what was being sent is repeated');
   });
 

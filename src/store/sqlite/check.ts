@@ -1,9 +1,12 @@
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { isFinal, type JobState } from '../../export/job.ts';
-import { JOB_STATES } from '../../export/job-store.ts';
-import { type Row, STATE, toUuid } from './rows.ts';
+import { JOB_STATES, type StoreKeys } from '../../export/job-store.ts';
+import { PAYLOAD_SEAL_BYTES, Vault, WRAPPED_KEY_BYTES } from '../vault/vault.ts';
+import { openPayload } from './payloads.ts';
+import { fromUuid, type Row, STATE, toUuid } from './rows.ts';
 import { identify, SCHEMA_VERSION } from './schema.ts';
+import { sealedPayloads, sealedTexts } from './sealed-rows.ts';
 import { isDamage, sqliteCode } from './sqlite-errors.ts';
 
 /** What was found in a store. It is sound when there are no problems. */
@@ -15,6 +18,8 @@ export interface StoreReport {
   readonly bytes: number;
   readonly bytesUsed: number;
   readonly problems: readonly StoreProblem[];
+  /** Whether what is encrypted was opened too. */
+  readonly isOpened: boolean;
 }
 
 export interface StoreProblem {
@@ -24,25 +29,28 @@ export interface StoreProblem {
   readonly detail: string;
 }
 
+export type FindKeys = (secret: (name: string) => Uint8Array | null) => StoreKeys | null;
+
 /** What SQLite says of a file is cut after this many lines. */
 const DAMAGES_MAX = 20;
 
 /**
- * Looks at a store beside a service that may be using it, and changes nothing: whether the file is whole, and whether
- * what is in it makes sense. All of it is one snapshot.
+ * Looks at a store beside a service that may be using it, and changes nothing: whether the file is whole, whether what is
+ * in it makes sense, and, with the store's keys, whether what is encrypted in it opens. All of it is one snapshot.
  *
+ * @param findKeys finds the keys by the store's secrets; null leaves alone what is encrypted, and an error is a problem
  * @throws Error when there is no store at `path`, or one that is not ours or newer than we are
  */
-export function checkStore(path: string): StoreReport {
+export function checkStore(path: string, findKeys: FindKeys = () => null): StoreReport {
   using db = openForReading(path);
   try {
     const schemaVersion = identify(db);
     db.exec('BEGIN');
-    return { ...sizes(db), schemaVersion, ...findings(db, schemaVersion) };
+    return { ...sizes(db), schemaVersion, ...findings(db, schemaVersion, findKeys) };
   } catch (error) {
     if (!isDamage(sqliteCode(error))) throw error;
     const problems = [damage((error as Error).message)];
-    return { schemaVersion: null, exports: null, bytes: 0, bytesUsed: 0, problems };
+    return { schemaVersion: null, exports: null, bytes: 0, bytesUsed: 0, problems, isOpened: false };
   }
 }
 
@@ -70,15 +78,21 @@ export function newestAcceptedAt(path: string): number | null {
   }
 }
 
-function findings(db: DatabaseSync, schemaVersion: number): Pick<StoreReport, 'exports' | 'problems'> {
+function findings(
+  db: DatabaseSync,
+  schemaVersion: number,
+  findKeys: FindKeys,
+): Pick<StoreReport, 'exports' | 'problems' | 'isOpened'> {
   if (schemaVersion < SCHEMA_VERSION) {
     const detail = `The schema has version ${schemaVersion} and not ${SCHEMA_VERSION}: "store migrate", or a start, brings it there.`;
-    return { exports: null, problems: [...damages(db), { rule: 'old_schema', detail }] };
+    return { exports: null, problems: [...damages(db), { rule: 'old_schema', detail }], isOpened: false };
   }
   const problems = damages(db);
   // What is in a broken file says nothing about what was in it.
-  if (problems.length > 0) return { exports: null, problems };
-  return { exports: countExports(db), problems: RULES.flatMap((rule) => brokenRule(db, rule)) };
+  if (problems.length > 0) return { exports: null, problems, isOpened: false };
+  const broken = RULES.flatMap((rule) => brokenRule(db, rule));
+  const opening = openAll(db, findKeys);
+  return { exports: countExports(db), ...opening, problems: [...broken, ...opening.problems] };
 }
 
 function damages(db: DatabaseSync): StoreProblem[] {
@@ -123,6 +137,8 @@ const FINAL = JOB_STATES.filter(isFinal)
   .map((state) => STATE[state])
   .join(', ');
 
+const IS_FREE = `wrapped = zeroblob(${WRAPPED_KEY_BYTES})`;
+
 const RULES: readonly Rule[] = [
   {
     rule: 'unknown_state',
@@ -137,12 +153,38 @@ const RULES: readonly Rule[] = [
   {
     rule: 'wrong_payload',
     breach: 'payloads of another length than was accepted',
-    rows: 'SELECT id FROM jobs JOIN payloads p ON p.job = seq WHERE length(p.data) <> data_bytes',
+    // Those from before schema version 3 have no key, and stand there as they were.
+    rows: `
+      SELECT id FROM jobs JOIN payloads p ON p.job = seq
+      WHERE length(p.data) <> data_bytes + iif(payload_key IS NULL, 0, ${PAYLOAD_SEAL_BYTES})`,
   },
   {
     rule: 'left_payload',
-    breach: 'exports that have ended and still have a payload',
-    rows: 'SELECT id FROM payloads p JOIN jobs ON seq = p.job WHERE finished_at IS NOT NULL',
+    breach: 'exports that have ended, and of whose payload and key one is still there',
+    rows: `
+      SELECT id FROM jobs
+      WHERE finished_at IS NOT NULL AND (payload_key IS NULL) <> (seq NOT IN (SELECT job FROM payloads))`,
+  },
+  {
+    rule: 'missing_payload_key',
+    breach: 'payloads whose key is not there, so they cannot be opened',
+    rows: `
+      SELECT id FROM jobs WHERE payload_key IS NOT NULL AND payload_key NOT IN (
+        SELECT slot FROM payload_keys WHERE length(wrapped) = ${WRAPPED_KEY_BYTES} AND NOT ${IS_FREE})`,
+  },
+  {
+    rule: 'shared_payload_key',
+    breach: 'keys that several payloads have',
+    rows: `
+      SELECT min(id) AS id FROM jobs WHERE payload_key IS NOT NULL
+      GROUP BY payload_key HAVING count(*) > 1`,
+  },
+  {
+    rule: 'stray_payload_key',
+    breach: 'keys of no payload',
+    rows: `
+      SELECT NULL AS id FROM payload_keys WHERE NOT ${IS_FREE}
+        AND slot NOT IN (SELECT payload_key FROM jobs WHERE payload_key IS NOT NULL)`,
   },
   {
     rule: 'stray_payload',
@@ -209,7 +251,65 @@ const RULES: readonly Rule[] = [
 
 function brokenRule(db: DatabaseSync, { rule, breach, rows }: Rule): StoreProblem[] {
   const { n, id } = db.prepare(`SELECT count(*) AS n, min(id) AS id FROM (${rows})`).get() as Row;
-  if (n === 0) return [];
-  const example = id === null ? '' : `, such as ${toUuid(id as Uint8Array)}`;
-  return [{ rule, detail: `There are ${breach}: ${n}${example}.` }];
+  return n === 0 ? [] : [problem(rule, breach, Number(n), id as Uint8Array | null)];
+}
+
+// -- what is encrypted --------------------------------------------------------------------------------------------------
+
+/** Opens whatever is encrypted, if the keys are there. */
+function openAll(db: DatabaseSync, findKeys: FindKeys): Pick<StoreReport, 'problems' | 'isOpened'> {
+  const statement = db.prepare('SELECT value FROM secrets WHERE name = ?');
+  const secret = (name: string): Uint8Array | null =>
+    ((statement.get(name) as Row | undefined)?.value as Uint8Array | undefined) ?? null;
+  let keys: StoreKeys | null;
+  try {
+    keys = findKeys(secret);
+  } catch (error) {
+    return { problems: [{ rule: 'wrong_key', detail: (error as Error).message }], isOpened: false };
+  }
+  return { problems: keys === null ? [] : findUnopened(db, new Vault(keys)), isOpened: keys !== null };
+}
+
+/** What does not open. Where the file is whole, somebody changed it, or it was written under another key. */
+function findUnopened(db: DatabaseSync, vault: Vault): StoreProblem[] {
+  const payloads = new Unopened();
+  for (const { owner, row } of sealedPayloads(db)) {
+    if (openPayload(vault, row, owner.lane) === null) payloads.add(owner.id);
+  }
+  const texts = new Unopened();
+  for (const { what, id, sealed } of sealedTexts(db)) {
+    if (!opens(() => vault.openText(what, id, sealed))) texts.add(id);
+  }
+  return [
+    ...payloads.problem('unopened_payload', 'payloads that do not open with the key of the store'),
+    ...texts.problem('unopened_answer', 'answers and errors that do not open with the key of the store'),
+  ];
+}
+
+class Unopened {
+  #count = 0;
+  #example = '';
+
+  add(id: string): void {
+    this.#example ||= id;
+    this.#count += 1;
+  }
+
+  problem(rule: string, breach: string): StoreProblem[] {
+    return this.#count === 0 ? [] : [problem(rule, breach, this.#count, fromUuid(this.#example))];
+  }
+}
+
+function opens(open: () => unknown): boolean {
+  try {
+    open();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function problem(rule: string, breach: string, count: number, id: Uint8Array | null): StoreProblem {
+  const example = id === null ? '' : `, such as ${toUuid(id)}`;
+  return { rule, detail: `There are ${breach}: ${count}${example}.` };
 }

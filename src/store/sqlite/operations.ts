@@ -8,7 +8,9 @@ import type {
   LaneBacklog,
   NewJob,
   Now,
+  PayloadRetention,
   Settlement,
+  StoreKeys,
 } from '../../export/job-store.ts';
 import type { CancelResult } from '../../export/owner-store.ts';
 import type { Rule } from '../../export/rules.ts';
@@ -45,6 +47,10 @@ export type Operation =
       readonly expected: Uint8Array | null;
       readonly value: Uint8Array;
     }
+  | { readonly kind: 'unlock'; readonly keys: StoreKeys; readonly retention: PayloadRetention }
+  | { readonly kind: 'erasePayloads'; readonly finishedBefore: number; readonly limit: number }
+  /** No step of a transaction: it is asked for by itself. */
+  | { readonly kind: 'purge' }
   | { readonly kind: 'ping' };
 
 /** What each kind of operation results in. */
@@ -66,12 +72,16 @@ export interface Results {
   cancel: CancelResult;
   putSecret: Uint8Array;
   replaceSecret: boolean;
+  unlock: undefined;
+  erasePayloads: boolean;
+  purge: boolean;
   ping: undefined;
 }
 
 export type ResultOf<O extends Operation> = Results[O['kind']];
 
 export interface BatchDone {
+  /** Of the operations in order. What has none was not begun, and is to be asked for again. */
   readonly results: readonly Results[Operation['kind']][];
   /** The jobs whose state the batch changed. */
   readonly changed: readonly string[];

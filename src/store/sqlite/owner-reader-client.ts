@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ExportError } from '../../export/errors.ts';
+import type { StoreKeys } from '../../export/job-store.ts';
 import type { ExportPage, ExportQuery, LaneSummary, OwnedExport } from '../../export/owner-store.ts';
-import type { FromReader, ReaderQuestion, ToReader } from './owner-reader-thread.ts';
+import type { FromReader, ReaderData, ReaderQuestion, ToReader } from './owner-reader-thread.ts';
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;
@@ -16,12 +17,17 @@ interface Waiting {
 export class OwnerReaderClient implements AsyncDisposable {
   readonly #path: string;
   readonly #waiting = new Map<number, Waiting>();
+  #keys: StoreKeys | null = null;
   #worker: Worker | null = null;
   #count = 0;
   #isClosed = false;
 
   constructor(path: string) {
     this.#path = path;
+  }
+
+  unlock(keys: StoreKeys): void {
+    this.#keys = keys;
   }
 
   list(query: ExportQuery): Promise<ExportPage> {
@@ -47,19 +53,21 @@ export class OwnerReaderClient implements AsyncDisposable {
 
   #ask<T>(question: ReaderQuestion): Promise<T> {
     if (this.#isClosed) return Promise.reject(unreadable(new Error('The store is closed.')));
+    const keys = this.#keys;
+    if (keys === null) throw new TypeError('The store is locked: unlock comes first.');
     const number = ++this.#count;
     return new Promise((resolve, reject) => {
       this.#waiting.set(number, { resolve: resolve as Waiting['resolve'], reject });
-      this.#started().postMessage({ ...question, number } satisfies ToReader);
+      this.#started(keys).postMessage({ ...question, number } satisfies ToReader);
     });
   }
 
-  #started(): Worker {
+  #started(keys: StoreKeys): Worker {
     if (this.#worker !== null) return this.#worker;
     // The compiled package has .js files; a checkout runs the .ts ones.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./owner-reader-thread.${extension}`, import.meta.url), {
-      workerData: this.#path,
+      workerData: { path: this.#path, keys } satisfies ReaderData,
     });
     worker.on('message', (message: FromReader) => this.#receive(message));
     // The next question starts another one.

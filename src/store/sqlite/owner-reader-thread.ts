@@ -1,6 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import type { StoreKeys } from '../../export/job-store.ts';
 import type { ExportQuery } from '../../export/owner-store.ts';
 import { OwnerReader } from './owner-reader.ts';
+
+/** What the thread is started with. */
+export interface ReaderData {
+  readonly path: string;
+  readonly keys: StoreKeys;
+}
 
 /** What the main thread asks; `number` comes back with the answer. */
 export type ToReader = { readonly number: number } & ReaderQuestion;
@@ -21,7 +28,8 @@ export interface FromReader {
 const port = parentPort;
 if (port === null) throw new Error('owner-reader-thread is to be started as a worker thread.');
 
-const reader = new OwnerReader(workerData as string);
+const { path, keys } = workerData as ReaderData;
+const reader = new OwnerReader(path, keys);
 
 function answer(question: ReaderQuestion): unknown {
   switch (question.kind) {

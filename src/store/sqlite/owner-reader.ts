@@ -1,9 +1,12 @@
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import type { Lane } from '../../export/job.ts';
+import type { StoreKeys } from '../../export/job-store.ts';
 import type { ExportPage, ExportQuery, LaneSummary, OwnedExport, Phase } from '../../export/owner-store.ts';
 import { matcherOf, type RuleMatcher, rulesFor } from '../../export/rules.ts';
+import { Vault } from '../vault/vault.ts';
 import { fromUuid, type Row, STATE, toAttempt, toJob, toUuid } from './rows.ts';
 import { toRule } from './rule-book.ts';
+import { SealedText } from './sealed-text.ts';
 
 /** No seq is larger: for the first page. */
 const NEWEST = Number.MAX_SAFE_INTEGER;
@@ -35,9 +38,11 @@ const OF_LANE: readonly { readonly index: string; readonly condition: string }[]
  */
 export class OwnerReader implements Disposable {
   readonly #db: DatabaseSync;
+  readonly #texts: SealedText;
 
-  constructor(path: string) {
+  constructor(path: string, keys: StoreKeys) {
     this.#db = new DatabaseSync(path, { readOnly: true });
+    this.#texts = new SealedText(new Vault(keys));
   }
 
   list({ app, destination, phase, before, limit }: ExportQuery): ExportPage {
@@ -132,11 +137,13 @@ export class OwnerReader implements Disposable {
     const rules = this.#all('SELECT * FROM rules ORDER BY created_at, id').map((row) =>
       matcherOf(toRule(row)),
     );
-    const attempts = this.#db.prepare('SELECT * FROM attempts WHERE job = ? ORDER BY number');
+    const attempts = this.#db.prepare(
+      'SELECT a.*, j.id FROM attempts a JOIN jobs j ON j.seq = a.job WHERE a.job = ? ORDER BY a.number',
+    );
     return rows.map((row) => ({
-      job: toJob(row),
+      job: toJob(row, this.#texts),
       peer: row.peer === null ? null : String(row.peer),
-      attempts: (attempts.all(Number(row.seq)) as Row[]).map(toAttempt),
+      attempts: (attempts.all(Number(row.seq)) as Row[]).map((attempt) => toAttempt(attempt, this.#texts)),
       heldBy: heldBy(row, rules),
       redeliveryOf: row.redelivery_of === null ? null : toUuid(row.redelivery_of as Uint8Array),
     }));

@@ -10,6 +10,7 @@ import {
 } from '../../export/job.ts';
 import { JOB_STATES } from '../../export/job-store.ts';
 import type { Progress } from '../../export/state-machine.ts';
+import type { SealedText } from './sealed-text.ts';
 
 export type Row = Record<string, SQLOutputValue>;
 
@@ -23,10 +24,11 @@ export const SELECT_JOB = `
   SELECT j.*, l.client, l.destination, a.body, a.truncated
   FROM jobs j JOIN lanes l ON l.id = j.lane LEFT JOIN answers a ON a.job = j.seq`;
 
-export function toJob(row: Row): ExportJob {
+export function toJob(row: Row, texts: SealedText): ExportJob {
   const state = toState(row);
+  const id = toUuid(row.id as Uint8Array);
   return {
-    id: toUuid(row.id as Uint8Array),
+    id,
     lane: { client: String(row.client), destination: String(row.destination) },
     state,
     dataBytes: Number(row.data_bytes),
@@ -35,15 +37,15 @@ export function toJob(row: Row): ExportJob {
     attemptsSpent: Number(row.attempts_spent),
     acceptedAt: Number(row.accepted_at),
     nextAttemptAt: toNumberOrNull(row.next_attempt_at),
-    lastError: toAttemptError(row.last_error_code, row.last_error_detail),
+    lastError: texts.openError(id, toAttemptError(row.last_error_code, row.last_error_detail)),
     finishedAt: toNumberOrNull(row.finished_at),
-    result: isFinal(state) ? toResult(row) : null,
+    result: isFinal(state) ? openResult(row, id, texts) : null,
   };
 }
 
 /**
- * What of a job changes over its life. An answer's body is not read: a transition replaces a result or carries it over
- * as it is.
+ * What of a job changes over its life. What the destination said stays as it is stored, sealed, and an answer's body is
+ * not read at all: a transition replaces an error and a result or carries them over as they are.
  */
 export function toProgress(row: Row): Progress {
   return {
@@ -62,14 +64,15 @@ export function toProgress(row: Row): Progress {
   };
 }
 
-export function toAttempt(row: Row): Attempt {
+/** @param row with the export's `id` */
+export function toAttempt(row: Row, texts: SealedText): Attempt {
   return {
     number: Number(row.number),
     startedAt: Number(row.started_at),
     endedAt: Number(row.ended_at),
     address: row.address === null ? null : String(row.address),
     status: toNumberOrNull(row.status),
-    error: toAttemptError(row.error_code, row.error_detail),
+    error: texts.openError(toUuid(row.id as Uint8Array), toAttemptError(row.error_code, row.error_detail)),
   };
 }
 
@@ -85,12 +88,13 @@ function toResult(row: Row): JobResult | null {
     return { kind: 'failure', failure };
   }
   if (row.result_status === null) return null;
-  const answer = {
-    status: Number(row.result_status),
-    body: String(row.body ?? ''),
-    truncated: row.truncated === 1,
-  };
-  return { kind: 'answer', answer };
+  return { kind: 'answer', answer: { status: Number(row.result_status), body: '', truncated: false } };
+}
+
+function openResult(row: Row, id: string, texts: SealedText): JobResult | null {
+  const result = toResult(row);
+  if (result?.kind !== 'answer') return texts.openFailure(id, result);
+  return { kind: 'answer', answer: { ...result.answer, ...texts.openAnswer(id, row) } };
 }
 
 function toAttemptError(

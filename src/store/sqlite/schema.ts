@@ -130,9 +130,34 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE lanes ADD COLUMN not_expired_before INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX lanes_released ON lanes (id) WHERE not_expired_before > 0;
   `,
+  `
+  -- Each payload has a key of its own, wrapped under the master key: see key-slots.ts. All zeros: free.
+  CREATE TABLE payload_keys (
+    slot INTEGER PRIMARY KEY,
+    wrapped BLOB NOT NULL
+  ) STRICT;
+
+  -- The slot of the payload's key. Null: there is no payload any more, or one from before version 3, which is not encrypted.
+  ALTER TABLE jobs ADD COLUMN payload_key INTEGER;
+  -- Payloads that stay after the end.
+  CREATE INDEX jobs_with_payload ON jobs (finished_at) WHERE finished_at IS NOT NULL AND payload_key IS NOT NULL;
+
+  -- Bodies are sealed: bytes. Text is empty, or from before version 3. So are details of errors: see sealed-text.ts.
+  CREATE TABLE sealed_answers (
+    job INTEGER PRIMARY KEY,
+    body ANY NOT NULL,
+    truncated INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO sealed_answers SELECT job, body, truncated FROM answers;
+  DROP TABLE answers;
+  ALTER TABLE sealed_answers RENAME TO answers;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** Stores up to this version did not overwrite what they deleted: it lies about in their file. */
+const CARELESS_VERSION = 2;
 
 /** Marks a file as ours ("dbxe"), so that another program's database is never taken for a store. */
 const APPLICATION_ID = 0x64627865;
@@ -140,6 +165,7 @@ const APPLICATION_ID = 0x64627865;
 /** Pages of the write-ahead log that are moved into the file, by the commit that reaches this number. */
 const LOG_PAGES = 1_000;
 const PAGE_BYTES = 16_384;
+const READERS_WAIT_MS = 1_000;
 
 /** How large the write-ahead log is, as a rule. It grows beyond that for a large batch, and is cut to this afterwards. */
 export const LOG_BYTES = LOG_PAGES * PAGE_BYTES;
@@ -153,6 +179,8 @@ export const LOG_BYTES = LOG_PAGES * PAGE_BYTES;
 export function openForWriting(db: DatabaseSync): number {
   const version = identify(db);
   configure(db);
+  // Before the version changes, so that a start that is cut off does it again.
+  if (version > 0 && version <= CARELESS_VERSION) db.exec('VACUUM');
   if (version < SCHEMA_VERSION) migrate(db, version);
   touchTables(db);
   return version;
@@ -190,23 +218,27 @@ export function identify(db: DatabaseSync): number {
 
 /**
  * Sets up a connection that writes. 16 KiB pages: measured 1.3 times as fast as 4 KiB. `synchronous = FULL` flushes the
- * write-ahead log at every commit; `fullfsync` makes that reach the platter on macOS too. Only emptying the log ever
- * waits for anybody (`busy_timeout`): for a reader to end.
+ * write-ahead log at every commit; `fullfsync` makes that reach the platter on macOS too. `secure_delete` overwrites with
+ * zeros what is deleted. Only emptying the log ever waits for anybody (`busy_timeout`): for a reader to end.
  */
 function configure(db: DatabaseSync): void {
-  db.exec(`
-    PRAGMA busy_timeout = 1000;
-    PRAGMA page_size = ${PAGE_BYTES};
-  `);
+  waitForReaders(db);
+  db.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
   requireLog(db);
   db.exec(`
     PRAGMA synchronous = FULL;
     PRAGMA fullfsync = ON;
     PRAGMA temp_store = MEMORY;
+    PRAGMA secure_delete = ON;
     PRAGMA cache_size = -65536;
     PRAGMA wal_autocheckpoint = ${LOG_PAGES};
     PRAGMA journal_size_limit = ${LOG_BYTES};
   `);
+}
+
+/** How long emptying the log waits for readers to end. */
+export function waitForReaders(db: DatabaseSync, ms = READERS_WAIT_MS): void {
+  db.exec(`PRAGMA busy_timeout = ${ms}`);
 }
 
 /**

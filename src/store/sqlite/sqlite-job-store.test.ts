@@ -4,6 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
+import { NOT_KEPT } from '../../../test/support/store-keys.ts';
+import { openStore } from '../../../test/support/temporary-store.ts';
+import type { NewJob, PayloadRetention } from '../../export/job-store.ts';
+import { NO_REPORT } from '../../export/lane-health.ts';
 import { describeJobStore, type StoreUnderTest } from '../job-store.contract.ts';
 import { describeOwnerStore } from '../owner-store.contract.ts';
 import { openForWriting, SCHEMA_VERSION } from './schema.ts';
@@ -17,15 +21,15 @@ function temporaryDirectory(): Disposable & { file(name: string): string } {
   };
 }
 
-async function open(): Promise<StoreUnderTest> {
+async function open(retention: PayloadRetention): Promise<StoreUnderTest> {
   const directory = temporaryDirectory();
   const path = directory.file('exports.db');
-  let store = await SqliteJobStore.open(path);
+  let store = await openStore(path, retention);
   return {
     store,
-    async reopen() {
+    async reopen(newRetention = retention) {
       await store[Symbol.asyncDispose]();
-      store = await SqliteJobStore.open(path);
+      store = await openStore(path, newRetention);
       return store;
     },
     async [Symbol.asyncDispose]() {
@@ -36,12 +40,12 @@ async function open(): Promise<StoreUnderTest> {
 }
 
 describeJobStore('SqliteJobStore', open);
-describeOwnerStore('SqliteJobStore', open);
+describeOwnerStore('SqliteJobStore', () => open(NOT_KEPT));
 
 describe('SqliteJobStore: its file', () => {
   it('one operation that breaks a rule of the store fails alone, and not all that share its commit', async () => {
     using directory = temporaryDirectory();
-    await using store = await SqliteJobStore.open(directory.file('exports.db'));
+    await using store = await openStore(directory.file('exports.db'));
     const lane = { client: '', destination: 'https://a.example/' };
     const insert = (id: string) =>
       store.insert(
@@ -67,6 +71,49 @@ describe('SqliteJobStore: its file', () => {
       ['fulfilled', 'rejected', 'fulfilled'],
     );
     assert.ok((await store.get([one, other])).every((job) => job?.state === 'queued'));
+  });
+
+  it('what large payloads leave for another commit is done without being asked for again', async () => {
+    using directory = temporaryDirectory();
+    const path = directory.file('exports.db');
+    await using store = await openStore(path);
+    const lane = { client: '', destination: 'https://a.example/' };
+    const now = { wall: 0, steady: 0 };
+    const job = (n: number): NewJob => ({
+      id: `01a20c90-f17f-75f7-955c-98f8321f0c${10 + n}`,
+      lane,
+      data: Buffer.alloc(1 << 20),
+      attemptsMax: 1,
+      acceptedAt: 0,
+      expiresAt: 1,
+      idempotency: null,
+      claimUntil: null,
+      peer: null,
+    });
+    await store.insert(
+      Array.from({ length: 20 }, (_, n) => job(n)),
+      { pendingMax: 50, acceptsNew: true, now },
+    );
+    const { jobs } = await store.claim(lane, { count: 20, now, leaseExpiresAt: 9 });
+    const attempt = { number: 1, startedAt: 0, endedAt: 0, address: null, status: 200, error: null };
+    const result = { kind: 'answer', answer: { status: 200, body: '', truncated: false } } as const;
+    const finished = {
+      kind: 'finished',
+      state: 'delivered',
+      result,
+      laneReport: NO_REPORT,
+      attempt,
+    } as const;
+    const settled = await Promise.all(
+      jobs.map(({ id, lease }) =>
+        store.settle({ id, lane, lease, ...finished }, { count: 0, now, leaseExpiresAt: 9 }),
+      ),
+    );
+    assert.equal(settled.filter((each) => each.settled).length, 20);
+    assert.equal(
+      (await store.get(jobs.map(({ id }) => id))).filter((each) => each?.state === 'delivered').length,
+      20,
+    );
   });
 
   it('a clean stop leaves one file that has everything: nothing stays behind in the log', async () => {
@@ -99,7 +146,8 @@ describe('SqliteJobStore: its file', () => {
     const path = directory.file('exports.db');
     await (await SqliteJobStore.open(path))[Symbol.asyncDispose]();
     change(path, `PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
-    await assert.rejects(SqliteJobStore.open(path), /this release knows versions up to/);
+    const words = `schema version ${SCHEMA_VERSION + 1}; this release knows versions up to ${SCHEMA_VERSION}`;
+    await assert.rejects(SqliteJobStore.open(path), new RegExp(words));
   });
 
   it("another program's database is refused and left as it was", async () => {

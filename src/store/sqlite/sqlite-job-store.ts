@@ -11,12 +11,17 @@ import type {
   LaneBacklog,
   NewJob,
   Now,
+  PayloadRetention,
   SecretStore,
   Settlement,
+  StoreKeys,
 } from '../../export/job-store.ts';
 import type { OwnerStore } from '../../export/owner-store.ts';
 import { OwnerReaderClient } from './owner-reader-client.ts';
+import { Vault } from '../vault/vault.ts';
+import { openPayload } from './payloads.ts';
 import { fromUuid, type Row, SELECT_JOB, toAttempt, toJob } from './rows.ts';
+import { SealedText } from './sealed-text.ts';
 import { NO_STORE_LIMITS, type StoreLimits } from './space.ts';
 import { refuseLostStore, StoreLock } from './store-lock.ts';
 import { WriterClient } from './writer-client.ts';
@@ -103,6 +108,12 @@ export class SqliteJobStore implements JobStore {
     }
   }
 
+  async unlock(keys: StoreKeys, retention: PayloadRetention): Promise<void> {
+    await this.#writer.perform({ kind: 'unlock', keys, retention });
+    this.#reader.unlock(keys);
+    this.#ownerReader.unlock(keys);
+  }
+
   insert(jobs: readonly NewJob[], limits: InsertLimits): Promise<InsertResult> {
     return this.#writer.perform({ kind: 'insert', jobs, limits });
   }
@@ -147,6 +158,18 @@ export class SqliteJobStore implements JobStore {
     return this.#writer.perform({ kind: 'deleteHistory', finishedBefore, limit });
   }
 
+  payload(id: string): Promise<Uint8Array | null> {
+    return this.#read((from) => from.payload(id));
+  }
+
+  erasePayloads(finishedBefore: number, limit: number): Promise<boolean> {
+    return this.#writer.perform({ kind: 'erasePayloads', finishedBefore, limit });
+  }
+
+  purge(): Promise<boolean> {
+    return this.#writer.perform({ kind: 'purge' });
+  }
+
   attempts(id: string): Promise<Attempt[]> {
     return this.#read((from) => from.attempts(id));
   }
@@ -187,23 +210,44 @@ class Reader implements Disposable {
   readonly #job: StatementSync;
   readonly #attempts: StatementSync;
   readonly #secret: StatementSync;
+  readonly #payload: StatementSync;
+  #vault: Vault | null = null;
+  #texts: SealedText | null = null;
 
   constructor(path: string) {
     this.#db = new DatabaseSync(path, { readOnly: true });
     this.#job = this.#db.prepare(`${SELECT_JOB} WHERE j.id = ? AND j.is_history = 0`);
     this.#attempts = this.#db.prepare(
-      'SELECT a.* FROM attempts a JOIN jobs j ON j.seq = a.job WHERE j.id = ? AND j.is_history = 0 ORDER BY a.number',
+      'SELECT a.*, j.id FROM attempts a JOIN jobs j ON j.seq = a.job WHERE j.id = ? AND j.is_history = 0 ORDER BY a.number',
     );
     this.#secret = this.#db.prepare('SELECT value FROM secrets WHERE name = ?');
+    this.#payload = this.#db.prepare(`
+      SELECT j.id, j.payload_key, l.client, l.destination, p.data, k.wrapped
+      FROM jobs j JOIN lanes l ON l.id = j.lane JOIN payloads p ON p.job = j.seq
+        LEFT JOIN payload_keys k ON k.slot = j.payload_key
+      WHERE j.id = ?`);
+  }
+
+  unlock(keys: StoreKeys): void {
+    this.#vault = new Vault(keys);
+    this.#texts = new SealedText(this.#vault);
   }
 
   job(id: string): ExportJob | null {
     const row = this.#job.get(fromUuid(id)) as Row | undefined;
-    return row === undefined ? null : toJob(row);
+    return row === undefined ? null : toJob(row, unlocked(this.#texts));
   }
 
   attempts(id: string): Attempt[] {
-    return (this.#attempts.all(fromUuid(id)) as Row[]).map(toAttempt);
+    const texts = unlocked(this.#texts);
+    return (this.#attempts.all(fromUuid(id)) as Row[]).map((row) => toAttempt(row, texts));
+  }
+
+  payload(id: string): Uint8Array | null {
+    const row = this.#payload.get(fromUuid(id)) as Row | undefined;
+    if (row === undefined) return null;
+    const lane = { client: String(row.client), destination: String(row.destination) };
+    return openPayload(unlocked(this.#vault), row, lane);
   }
 
   secret(name: string): Uint8Array | null {
@@ -213,6 +257,11 @@ class Reader implements Disposable {
   [Symbol.dispose](): void {
     if (this.#db.isOpen) this.#db.close();
   }
+}
+
+function unlocked<T>(part: T | null): T {
+  if (part === null) throw new TypeError('The store is locked: unlock comes first.');
+  return part;
 }
 
 /**

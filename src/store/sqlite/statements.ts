@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { WRAPPED_KEY_BYTES } from '../vault/vault.ts';
 import { SELECT_JOB, STATE } from './rows.ts';
 
 export type Statements = ReturnType<typeof prepareStatements>;
@@ -21,9 +22,23 @@ export function prepareStatements(db: DatabaseSync) {
 
     insertJob: prepare(`
       INSERT INTO jobs (id, lane, state, data_bytes, attempts_max, accepted_at, expires_at,
-        lease, lease_expires_at, claimed_at, key_expires_at, peer)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+        lease, lease_expires_at, claimed_at, key_expires_at, peer, payload_key)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     insertPayload: prepare('INSERT INTO payloads (job, data) VALUES (?, ?)'),
+    lastPayloadKey: prepare('SELECT max(slot) AS slot FROM payload_keys'),
+    freePayloadKeys: prepare(`
+      SELECT slot FROM payload_keys WHERE slot > ? AND slot <= ? AND wrapped = zeroblob(${WRAPPED_KEY_BYTES})`),
+    addPayloadKey: prepare('INSERT INTO payload_keys (slot, wrapped) VALUES (?, ?)'),
+    putPayloadKey: prepare('UPDATE payload_keys SET wrapped = ? WHERE slot = ?'),
+    erasePayloadKey: prepare(
+      `UPDATE payload_keys SET wrapped = zeroblob(${WRAPPED_KEY_BYTES}) WHERE slot = ?`,
+    ),
+    // Without a condition SQLite gives up whole pages, overwritten with zeros.
+    clearPayloadKeys: prepare('DELETE FROM payload_keys'),
+    clearPayloads: prepare('DELETE FROM payloads'),
+    sizeOfPayloads: prepare(`
+      SELECT count(*) AS n, sum(length(data)) AS bytes FROM (SELECT data FROM payloads LIMIT ?)`),
+    allPayloads: prepare('SELECT job, data FROM payloads ORDER BY job'),
     findKey: prepare(
       `${SELECT_JOB.replace(
         /SELECT(.*)FROM jobs j/s,
@@ -49,13 +64,15 @@ export function prepareStatements(db: DatabaseSync) {
       `SELECT min(next_attempt_at) AS at FROM jobs WHERE lane = ? AND state = ${STATE.waiting}`,
     ),
     findClaimable: prepare(`
-      SELECT j.*, p.data FROM jobs j LEFT JOIN payloads p ON p.job = j.seq WHERE j.seq = ?`),
+      SELECT j.*, p.data, k.wrapped FROM jobs j LEFT JOIN payloads p ON p.job = j.seq
+        LEFT JOIN payload_keys k ON k.slot = j.payload_key WHERE j.seq = ?`),
     findById: prepare('SELECT * FROM jobs WHERE id = ?'),
 
     saveProgress: prepare(`
       UPDATE jobs SET state = ?, lease = ?, lease_expires_at = ?, claimed_at = ?, attempts = ?, attempts_spent = ?,
         next_attempt_at = ?, returns_with_lane = ?, last_error_code = ?, last_error_detail = ?, finished_at = ?,
-        result_status = ?, result_code = ?, result_detail = ?, is_cancelled = ?
+        result_status = ?, result_code = ?, result_detail = ?, is_cancelled = ?,
+        payload_key = ?
       WHERE seq = ?`),
     addAttempt: prepare(`
       INSERT INTO attempts (job, number, started_at, ended_at, address, status, error_code, error_detail)
@@ -64,6 +81,10 @@ export function prepareStatements(db: DatabaseSync) {
       INSERT INTO answers (job, body, truncated) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET body = excluded.body, truncated = excluded.truncated`),
     deletePayload: prepare('DELETE FROM payloads WHERE job = ?'),
+    kept: prepare(`
+      SELECT seq, payload_key, data_bytes FROM jobs
+      WHERE finished_at < ? AND payload_key IS NOT NULL LIMIT ?`),
+    forgetPayloadKey: prepare('UPDATE jobs SET payload_key = NULL WHERE seq = ?'),
 
     extendLease: prepare(`
       UPDATE jobs SET lease_expires_at = ? WHERE id = ? AND lease = ? AND state = ${STATE.sending}`),
@@ -89,7 +110,7 @@ export function prepareStatements(db: DatabaseSync) {
       SELECT seq FROM jobs
       WHERE finished_at < ? AND is_history = 0 AND (key_expires_at IS NULL OR key_expires_at <= ?) LIMIT ?`),
     makeHistory: prepare('UPDATE jobs SET is_history = 1 WHERE seq = ?'),
-    history: prepare('SELECT seq, lane FROM jobs WHERE finished_at < ? AND is_history = 1 LIMIT ?'),
+    history: prepare('SELECT seq, lane, payload_key, data_bytes FROM jobs WHERE finished_at < ? AND is_history = 1 LIMIT ?'),
     deleteAttempts: prepare('DELETE FROM attempts WHERE job = ?'),
     deleteAnswer: prepare('DELETE FROM answers WHERE job = ?'),
     deleteJob: prepare('DELETE FROM jobs WHERE seq = ?'),

@@ -17,7 +17,7 @@ interface Waiting {
   readonly operation: Operation;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
-  /** It was in a batch that failed because of one of its operations: it gets a commit of its own. */
+  /** It gets a commit of its own: it was in a batch that failed because of one of its operations, or is no step of one. */
   isAlone: boolean;
 }
 
@@ -82,7 +82,7 @@ export class WriterClient {
         operation,
         resolve: resolve as (result: unknown) => void,
         reject,
-        isAlone: false,
+        isAlone: operation.kind === 'purge',
       });
       this.#schedule();
     });
@@ -124,6 +124,8 @@ export class WriterClient {
 
   #resolve(done: BatchDone): void {
     const batch = this.#takeUnderWay();
+    // What the writer left for another transaction comes next.
+    this.#waiting.unshift(...batch.splice(done.results.length));
     for (const [index, { operation, resolve }] of batch.entries()) {
       const result = done.results[index];
       resolve(
@@ -169,9 +171,9 @@ export class WriterClient {
 function batchLength(waiting: readonly Waiting[]): number {
   if (waiting[0]?.isAlone) return 1;
   let bytes = 0;
-  const tooMuch = waiting.findIndex(({ operation }, index) => {
+  const tooMuch = waiting.findIndex(({ operation, isAlone }, index) => {
     bytes += payloadBytes(operation);
-    return index > 0 && bytes > BATCH_BYTES_MAX;
+    return index > 0 && (isAlone || bytes > BATCH_BYTES_MAX);
   });
   return Math.min(tooMuch === -1 ? waiting.length : tooMuch, BATCH_OPERATIONS_MAX);
 }

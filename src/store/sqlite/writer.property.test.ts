@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
+import { NOT_KEPT, STORE_KEYS } from '../../../test/support/store-keys.ts';
 import type { Attempt, JobResult, Lane } from '../../export/job.ts';
 import type { Claim, ClaimedJob, ClaimRequest, NewJob, Settlement } from '../../export/job-store.ts';
 import type { LaneReport } from '../../export/lane-health.ts';
@@ -42,6 +43,11 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 /** A store, and what an onlooker knows about it without looking inside. */
 class Bench {
   readonly writer = new SqliteWriter(':memory:');
+
+  constructor() {
+    this.run({ kind: 'unlock', keys: STORE_KEYS, retention: NOT_KEPT });
+  }
+
   now = 1_000_000;
   count = 0;
   /** Every claim ever handed out, old ones too. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
-import { NOW, WriterBench } from '../../../test/support/writer-bench.ts';
+import { TemporaryDirectory } from '../../../test/support/temporary-store.ts';
+import { LIMITS, NOW, settleWith, WriterBench } from '../../../test/support/writer-bench.ts';
 import { checkStore } from './check.ts';
+import { SqliteWriter } from './writer.ts';
 
 describe('SqliteWriter', () => {
   it('a job whose data a damaged store has lost ends, and those behind it leave', () => {
@@ -34,6 +36,35 @@ describe('SqliteWriter', () => {
     assert.deepEqual(checkStore(bench.path).problems, []);
     assert.equal(bench.run({ kind: 'deleteHistory', finishedBefore: NOW + 100, limit: 10 }), 2);
     assert.deepEqual(rows('jobs', 'answers', 'attempts', 'idempotency_keys', 'lanes'), [0, 0, 0, 0, 0]);
+  });
+
+  it('erases so much in a transaction, and leaves what else was asked for to the next', () => {
+    using bench = new WriterBench();
+    bench.insert(...Array.from({ length: 12 }, () => bench.newJob(1_024 ** 2)));
+    const settles = bench.claim(12).map((job) => settleWith(job, 'thanks'));
+    const { results, changed } = bench.writer.run(settles);
+    assert.ok(results.length >= 8 && results.length < 12, `${results.length} of 12`);
+    assert.equal(changed.length, results.length);
+    assert.equal(bench.number('SELECT count(*) FROM payloads'), 12 - results.length);
+    const rest = bench.writer.run(settles.slice(results.length));
+    assert.deepEqual(
+      rest.results.map((result) => (result as { settled: boolean }).settled),
+      Array(rest.results.length).fill(true),
+    );
+    assert.equal(bench.number('SELECT count(*) FROM payloads'), 0);
+  });
+
+  it('takes nothing in, and gives nothing out, before it knows the keys', () => {
+    using directory = new TemporaryDirectory();
+    const writer = new SqliteWriter(directory.file('exports.db'));
+    const secret = { kind: 'putSecret', name: 'a', value: Buffer.from('1') } as const;
+    assert.deepEqual(
+      writer.run([secret]).results,
+      [Buffer.from('1')].map((bytes) => Uint8Array.from(bytes)),
+    );
+    using bench = new WriterBench();
+    assert.throws(() => writer.run([{ kind: 'insert', jobs: [bench.newJob(1)], limits: LIMITS }]), /locked/);
+    writer.close();
   });
 });
 

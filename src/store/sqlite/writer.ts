@@ -21,7 +21,9 @@ import type {
   Lease,
   NewJob,
   Now,
+  PayloadRetention,
   Settlement,
+  StoreKeys,
 } from '../../export/job-store.ts';
 import type { CancelResult } from '../../export/owner-store.ts';
 import { type LaneRules, matcherOf, NO_RULES, RULES_MAX, type Rule } from '../../export/rules.ts';
@@ -37,11 +39,14 @@ import {
   settle,
   stop,
 } from '../../export/state-machine.ts';
+import { Vault } from '../vault/vault.ts';
 import { Lanes } from './lanes.ts';
 import type { BatchDone, Operation, Results } from './operations.ts';
+import { openPayload, Payloads } from './payloads.ts';
 import { fromUuid, type Row, STATE, toJob, toProgress, toUuid } from './rows.ts';
 import { BudgetCheck } from './rule-book.ts';
-import { openForWriting } from './schema.ts';
+import { openForWriting, waitForReaders } from './schema.ts';
+import { SealedText } from './sealed-text.ts';
 import { diskReserveOf, NO_STORE_LIMITS, Space, type StoreLimits } from './space.ts';
 import { isFull, isIoError, isOutOfRoom, sqliteCode } from './sqlite-errors.ts';
 import { prepareStatements, type Statements } from './statements.ts';
@@ -51,6 +56,15 @@ const LEASE_MAX = 2 ** 48 - 1;
 const BUDGET_USE_KEPT_MS = 7 * 86_400_000;
 const NO_LIMIT = -1;
 const FOR_EVER = Number.MAX_SAFE_INTEGER;
+/** How long a purge waits for readers: they take microseconds each. For one that takes longer it comes again. */
+const PURGE_WAIT_MS = 50;
+
+/** What a writer has once it knows the keys. */
+interface Unlocked {
+  readonly vault: Vault;
+  readonly texts: SealedText;
+  readonly keepsPayloads: boolean;
+}
 
 /**
  * The one writer of a SQLite store. It runs a batch of operations in one transaction, and so with one flush of the disk:
@@ -62,7 +76,9 @@ export class SqliteWriter {
   readonly #db: DatabaseSync;
   readonly #sql: Statements;
   readonly #lanes: Lanes;
+  readonly #payloads: Payloads;
   readonly #space: Space;
+  #unlocked: Unlocked | null = null;
   /** Whether a write or a flush failed since the log was emptied last. */
   #isLogDoubtful = false;
   #changed: string[] = [];
@@ -74,6 +90,7 @@ export class SqliteWriter {
       openInLittleRoom(this.#db, path, limits);
       this.#sql = prepareStatements(this.#db);
       this.#lanes = new Lanes(this.#sql);
+      this.#payloads = new Payloads(this.#sql);
       this.#countLanes();
       this.#space = new Space(this.#db, path, limits);
     } catch (error) {
@@ -88,6 +105,7 @@ export class SqliteWriter {
    */
   run(operations: readonly Operation[]): BatchDone {
     if (this.#isLogDoubtful) this.#emptyLog();
+    if (operations[0]?.kind === 'purge') return { results: [this.#purge()], changed: [] };
     try {
       return this.#transact(operations);
     } catch (error) {
@@ -112,11 +130,12 @@ export class SqliteWriter {
   #transact(operations: readonly Operation[], acceptsNew = true): BatchDone {
     this.#changed = [];
     this.#space.beginBatch(acceptsNew);
+    this.#payloads.beginBatch();
     try {
       // IMMEDIATE takes the write lock now. A plain BEGIN would take it at the first write, and fail there if the store
       // changed since its first read.
       this.#db.exec('BEGIN IMMEDIATE');
-      const results = operations.map((operation) => this.#perform(operation));
+      const results = this.#performAll(operations);
       this.#db.exec('COMMIT');
       this.#lanes.commit();
       return { results, changed: this.#changed };
@@ -124,6 +143,7 @@ export class SqliteWriter {
       // SQLite has rolled back by itself after some errors, such as a full disk.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       this.#lanes.rollback();
+      this.#payloads.rollback();
       this.#isLogDoubtful ||= isIoError(sqliteCode(error));
       throw error;
     }
@@ -152,6 +172,16 @@ export class SqliteWriter {
   close(): void {
     this.#db.close();
     this.#space.close();
+  }
+
+  /** One after the other; the rest of them is left for another transaction when this one has erased a good deal. */
+  #performAll(operations: readonly Operation[]): Results[Operation['kind']][] {
+    const results: Results[Operation['kind']][] = [];
+    for (const operation of operations) {
+      results.push(this.#perform(operation));
+      if (this.#payloads.hasErasedEnough) break;
+    }
+    return results;
   }
 
   #perform(operation: Operation): Results[Operation['kind']] {
@@ -193,6 +223,12 @@ export class SqliteWriter {
         return this.#putSecret(operation.name, operation.value);
       case 'replaceSecret':
         return this.#replaceSecret(operation.name, operation.expected, operation.value);
+      case 'unlock':
+        return this.#unlock(operation.keys, operation.retention);
+      case 'erasePayloads':
+        return this.#erasePayloads(operation.finishedBefore, operation.limit);
+      case 'purge':
+        throw new TypeError('A purge is asked for by itself.');
       case 'ping':
         return undefined;
     }
@@ -296,6 +332,7 @@ export class SqliteWriter {
     this.#lanes.rules.charge(rules.budgets, job.data.byteLength, now.wall);
     const progress = this.#firstProgress(job, lane, rules, now);
     const id = fromUuid(job.id);
+    const payload = this.#payloads.seal(this.#open.vault, job);
     const { lastInsertRowid: seq } = this.#sql.insertJob.run(
       id,
       lane,
@@ -309,8 +346,9 @@ export class SqliteWriter {
       progress.claimedAt,
       job.idempotency?.expiresAt ?? null,
       job.peer,
+      payload.slot,
     );
-    this.#sql.insertPayload.run(seq, job.data);
+    this.#payloads.put(seq, payload);
     if (job.idempotency !== null) {
       const { key, digest, expiresAt } = job.idempotency;
       this.#sql.putKey.run(lane, key, id, digest, expiresAt);
@@ -334,7 +372,7 @@ export class SqliteWriter {
   #knownKey(lane: number, key: string, now: number): { digest: Uint8Array; job: ExportJob } | null {
     const row = this.#sql.findKey.get(lane, key) as Row | undefined;
     if (row === undefined) return null;
-    const job = toJob(row);
+    const job = toJob(row, this.#open.texts);
     if (Number(row.key_expires) <= now && isFinal(job.state)) return null;
     return { digest: row.digest as Uint8Array, job };
   }
@@ -357,11 +395,12 @@ export class SqliteWriter {
     return rows.map((row) => Number((row as Row).seq));
   }
 
-  /** Null for a job whose data a damaged store has lost: it ends, and those behind it go on. */
+  /** Null for a job whose data a damaged store has lost, or cannot open: it ends, and those behind it go on. */
   #claimJob(seq: number, lane: Lane, laneId: number, now: Now, leaseExpiresAt: number): ClaimedJob | null {
     const row = this.#sql.findClaimable.get(seq) as Row;
     const before = toProgress(row);
-    if (row.data === null) {
+    const data = openPayload(this.#open.vault, row, lane);
+    if (data === null) {
       this.#save(row, before, expire(before, now.wall, DATA_LOST));
       return null;
     }
@@ -372,7 +411,7 @@ export class SqliteWriter {
       id: toUuid(row.id as Uint8Array),
       lane,
       lease,
-      data: row.data as Uint8Array,
+      data,
       attemptsMax: Number(row.attempts_max),
       attempts: progress.attempts,
       attemptsSpent: progress.attemptsSpent,
@@ -389,8 +428,8 @@ export class SqliteWriter {
     if (row === undefined || before === null || settled === null) return false;
     const after = this.#unlessStopped(settled, Number(row.lane), wall);
     this.#save(row, before, after);
-    if (after.result !== before.result) this.#saveAnswer(Number(row.seq), before, after);
-    if (settlement.attempt !== null) this.#addAttempt(Number(row.seq), settlement.attempt);
+    if (after.result !== before.result) this.#saveAnswer(row, before, after);
+    if (settlement.attempt !== null) this.#addAttempt(row, settlement.attempt);
     if (settlement.kind !== 'released') this.#lanes.report(Number(row.lane), settlement.laneReport, steady);
     return true;
   }
@@ -402,17 +441,30 @@ export class SqliteWriter {
     return this.#lanes.rulesOf(lane).block === null ? job : stop(job, 'block', now);
   }
 
-  #saveAnswer(seq: number, before: Progress, { result }: Progress): void {
+  #saveAnswer(row: Row, before: Progress, { result }: Progress): void {
+    const seq = row.seq as SQLOutputValue;
     if (result?.kind === 'answer') {
-      this.#sql.putAnswer.run(seq, result.answer.body, result.answer.truncated ? 1 : 0);
+      const { body, truncated } = result.answer;
+      const sealed = this.#open.texts.sealBody(toUuid(row.id as Uint8Array), body);
+      this.#sql.putAnswer.run(seq, sealed, truncated ? 1 : 0);
     } else if (before.result?.kind === 'answer') {
       this.#sql.deleteAnswer.run(seq);
     }
   }
 
-  /** Writes where a job is now; the one place where a job's row changes. */
+  /**
+   * Writes where a job is now; the one place where a job's row changes. An error or a result that was carried over is
+   * sealed already.
+   */
   #save(row: Row, before: Progress, after: Progress): void {
     const { result, lastError } = after;
+    const id = toUuid(row.id as Uint8Array);
+    const failure = result?.kind === 'failure' ? result.failure : null;
+    const detailOf = (detail: string | undefined, isCarriedOver: boolean): string | null => {
+      if (detail === undefined) return null;
+      return isCarriedOver ? detail : this.#open.texts.sealDetail(id, detail);
+    };
+    const slot = isFinal(after.state) ? this.#endPayload(row) : (row.payload_key as number | null);
     this.#sql.saveProgress.run(
       STATE[after.state],
       after.lease,
@@ -423,29 +475,38 @@ export class SqliteWriter {
       after.nextAttemptAt,
       after.returnsWithLane ? 1 : 0,
       lastError?.code ?? null,
-      lastError?.detail ?? null,
+      detailOf(lastError?.detail, lastError === before.lastError),
       after.finishedAt,
       result?.kind === 'answer' ? result.answer.status : null,
-      result?.kind === 'failure' ? result.failure.code : null,
-      result?.kind === 'failure' ? result.failure.detail : null,
+      failure?.code ?? null,
+      detailOf(failure?.detail, result === before.result),
       after.isCancelled ? 1 : 0,
+      slot,
       row.seq as SQLOutputValue,
     );
-    if (isFinal(after.state)) this.#sql.deletePayload.run(row.seq as SQLOutputValue);
     this.#lanes.counts.move(Number(row.lane), unfinished(before.state), unfinished(after.state));
-    this.#changed.push(toUuid(row.id as Uint8Array));
+    this.#changed.push(id);
   }
 
-  #addAttempt(seq: number, attempt: Attempt): void {
+  /** The slot of the payload's key after the end: null when the payload is erased. Those from before version 3 never stay. */
+  #endPayload(row: Row): number | null {
+    const slot = row.payload_key as number | null;
+    if (this.#open.keepsPayloads && slot !== null) return slot;
+    this.#payloads.erase(row);
+    return null;
+  }
+
+  #addAttempt(row: Row, attempt: Attempt): void {
+    const detail = attempt.error?.detail;
     this.#sql.addAttempt.run(
-      seq,
+      row.seq as SQLOutputValue,
       attempt.number,
       attempt.startedAt,
       attempt.endedAt,
       attempt.address,
       attempt.status,
       attempt.error?.code ?? null,
-      attempt.error?.detail ?? null,
+      detail === undefined ? null : this.#open.texts.sealDetail(toUuid(row.id as Uint8Array), detail),
     );
   }
 
@@ -467,8 +528,8 @@ export class SqliteWriter {
     const { progress: rescued, error } = rescue(before);
     const progress = this.#unlessStopped(rescued, Number(row.lane), endedAt);
     this.#save(row, before, progress);
-    if (progress.result !== before.result) this.#saveAnswer(Number(row.seq), before, progress);
-    this.#addAttempt(Number(row.seq), cutOffAttempt(row, progress, error, endedAt));
+    if (progress.result !== before.result) this.#saveAnswer(row, before, progress);
+    this.#addAttempt(row, cutOffAttempt(row, progress, error, endedAt));
   }
 
   #recover(now: Now, waitMsMax: number): number {
@@ -482,13 +543,14 @@ export class SqliteWriter {
 
   #expire(now: Now, limit: number): { ended: number; nextAt: number | null } {
     const rows = this.#sql.tooOld.all(now.steady, limit) as Row[];
-    for (const row of rows) {
+    const ended = this.#untilEnough(rows, (row) => {
       const before = toProgress(row);
       this.#save(row, before, expire(before, now.wall));
-    }
+    });
     this.#sql.deleteBudgetUse.run(now.wall - BUDGET_USE_KEPT_MS);
+    if (ended < rows.length) return { ended, nextAt: now.steady };
     const next = (this.#sql.nextExpiry.get(now.steady) as Row).at;
-    return { ended: rows.length, nextAt: typeof next === 'number' ? next : null };
+    return { ended, nextAt: typeof next === 'number' ? next : null };
   }
 
   #deleteExpired(finishedBefore: number, now: number, limit: number): number {
@@ -504,12 +566,13 @@ export class SqliteWriter {
 
   #deleteHistory(finishedBefore: number, limit: number): number {
     const rows = this.#sql.history.all(finishedBefore, limit) as Row[];
-    for (const { seq } of rows) {
-      this.#sql.deleteAttempts.run(seq as SQLOutputValue);
-      this.#sql.deleteJob.run(seq as SQLOutputValue);
-    }
+    const deleted = this.#untilEnough(rows, (row) => {
+      if (row.payload_key !== null) this.#payloads.erase(row);
+      this.#sql.deleteAttempts.run(row.seq as SQLOutputValue);
+      this.#sql.deleteJob.run(row.seq as SQLOutputValue);
+    });
     this.#deleteUnusedLanes(rows);
-    return rows.length;
+    return deleted < rows.length ? limit : rows.length;
   }
 
   /** A lane is made with its first job; it goes with whatever refers to it last. */
@@ -563,8 +626,8 @@ export class SqliteWriter {
       const { queued, waiting } = this.#lanes.counts.of(lane);
       if (queued + waiting === 0 || this.#lanes.rulesOf(lane).block === null) continue;
       const rows = this.#sql.stoppable.all(lane, limit - ended) as Row[];
-      for (const row of rows) this.#stop(row, 'block', now.wall);
-      ended += rows.length;
+      ended += this.#untilEnough(rows, (row) => this.#stop(row, 'block', now.wall));
+      if (this.#payloads.hasErasedEnough) break;
     }
     return ended;
   }
@@ -586,7 +649,63 @@ export class SqliteWriter {
     const before = toProgress(row);
     const after = stop(before, how, now);
     this.#save(row, before, after);
-    this.#saveAnswer(Number(row.seq), before, after);
+    this.#saveAnswer(row, before, after);
+  }
+
+  #erasePayloads(finishedBefore: number, limit: number): boolean {
+    const rows = this.#sql.kept.all(finishedBefore, limit) as Row[];
+    const erased = this.#untilEnough(rows, (row) => {
+      this.#payloads.erase(row);
+      this.#sql.forgetPayloadKey.run(row.seq as SQLOutputValue);
+    });
+    return erased < rows.length || rows.length === limit;
+  }
+
+  /** Does something to row after row until enough is erased; the number of rows that it was done to. */
+  #untilEnough(rows: readonly Row[], act: (row: Row) => void): number {
+    const last = rows.findIndex((row) => {
+      act(row);
+      return this.#payloads.hasErasedEnough;
+    });
+    return last === -1 ? rows.length : last + 1;
+  }
+
+  /**
+   * What was erased may still be in the log, as it was written there, and in pages whose rows SQLite moved elsewhere.
+   * False while somebody reads a state of the store that is in the log: what he reads cannot be taken from him.
+   */
+  #purge(): boolean {
+    this.#rewritePayloads();
+    waitForReaders(this.#db, PURGE_WAIT_MS);
+    try {
+      const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as Row;
+      return busy === 0;
+    } finally {
+      waitForReaders(this.#db);
+    }
+  }
+
+  #rewritePayloads(): void {
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      this.#payloads.rewrite();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      this.#payloads.rollback();
+      this.#isLogDoubtful ||= isIoError(sqliteCode(error));
+      throw error;
+    }
+  }
+
+  #unlock(keys: StoreKeys, { keepsPayloads }: PayloadRetention): undefined {
+    const vault = new Vault(keys);
+    this.#unlocked = { vault, texts: new SealedText(vault), keepsPayloads };
+  }
+
+  get #open(): Unlocked {
+    if (this.#unlocked === null) throw new TypeError('The store is locked: unlock comes first.');
+    return this.#unlocked;
   }
 
   #putSecret(name: string, value: Uint8Array): Uint8Array {

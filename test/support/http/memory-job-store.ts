@@ -101,6 +101,10 @@ export class MemoryJobStore implements JobStore {
     this.#failIfTold();
   }
 
+  unlock = (): Promise<void> => unused('unlock');
+  payload = (): Promise<never> => unused('payload');
+  erasePayloads = (): Promise<never> => unused('erasePayloads');
+  purge = (): Promise<never> => unused('purge');
   claim = (): Promise<Claim> => unused('claim');
   settle = (): Promise<never> => unused('settle');
   extendLeases = (): Promise<void> => unused('extendLeases');
