@@ -19,10 +19,17 @@ const LAUNCHER = 'export-service.js';
  * @param commandLine of the container's first process, as /proc has it: words that end in a NUL each
  * @returns 0 when it answers that it is well, else 1; says which on stdout, where `docker inspect` finds it
  */
-export async function checkHealth(commandLine: string, env: Env, { stdout }: CommandIo): Promise<ExitCode> {
+export async function checkHealth(
+  commandLine: string,
+  env: Env,
+  { stdout }: CommandIo,
+  answerMsMax = ANSWER_MS_MAX,
+): Promise<ExitCode> {
   try {
     const { host, port } = loadConfig(readArguments(serveArguments(commandLine), settingFlags()), env).config;
-    const status = await statusOf(reachable(host), port);
+    if (port === 0)
+      throw new Error('The service chose its port itself; only one that is given can be asked.');
+    const status = await statusOf(reachable(host), port, AbortSignal.timeout(answerMsMax));
     stdout.write(`/healthz answers ${status}\n`);
     return status === 200 ? EXIT.done : EXIT.failed;
   } catch (error) {
@@ -47,8 +54,7 @@ function reachable(host: string): string {
 }
 
 /** Whether it speaks HTTPS is the service's own matter, and may have been decided by a file that is gone since. */
-async function statusOf(host: string, port: number): Promise<number> {
-  const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+async function statusOf(host: string, port: number, signal: AbortSignal): Promise<number> {
   try {
     return await ask('https', host, port, signal);
   } catch (error) {
