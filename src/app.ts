@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { v7 as uuidV7 } from 'uuid';
+import { parseNetwork } from './addresses/network.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import type { Config } from './config.ts';
 import { Dispatcher, type DispatchObserver } from './delivery/dispatcher.ts';
-import { createEgressGuard, type EgressGuard, parseNetwork } from './delivery/egress-guard.ts';
+import { createEgressGuard, type EgressGuard } from './delivery/egress-guard.ts';
 import { HttpDeliverer } from './delivery/http-deliverer.ts';
 import { Chore } from './export/chore.ts';
 import { type Clock, systemClock } from './export/clock.ts';
@@ -59,9 +60,10 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const openRootKeys = await findRootKeySource(config, clock);
   const guard = egressGuardOf(config);
   const retryPolicy = { retryBaseMs: config.retryBaseMs };
+  let ownPort: number | null = null;
   const deliverer =
     overrides.deliverer ??
-    cleanup.use(usingSetting('--destination-ca', () => httpDelivererOf(config, guard, clock)));
+    cleanup.use(usingSetting('--destination-ca', () => httpDelivererOf(config, guard, clock, () => ownPort)));
 
   const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
   const masterKey = await openMasterKey(store.secrets, config.keyFile);
@@ -153,6 +155,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const { port } = await server.listen(config.host, config.port).catch((error: unknown) => {
     throw listenError(error, config.host, config.port);
   });
+  ownPort = port;
   // Not before: a service that cannot listen must not change the key of the one that does.
   rootKeys.start();
   await dispatcher.start();
@@ -198,18 +201,22 @@ async function openStore(config: Config, onDeath: (error: Error) => void): Promi
 }
 
 function egressGuardOf(config: Config): EgressGuard {
-  const allowNetworks = config.allowNetworks.map((cidr) => {
-    const network = parseNetwork(cidr);
-    if (network === null) throw new Error(`--allow-network ${cidr} is not a network.`);
-    return network;
+  return createEgressGuard({
+    allowHttp: config.allowHttp,
+    allowNetworks: config.allowNetworks.map(parseNetwork),
   });
-  return createEgressGuard({ allowHttp: config.allowHttp, allowNetworks });
 }
 
-function httpDelivererOf(config: Config, guard: EgressGuard, clock: Clock): HttpDeliverer {
+function httpDelivererOf(
+  config: Config,
+  guard: EgressGuard,
+  clock: Clock,
+  ownPort: () => number | null,
+): HttpDeliverer {
   return new HttpDeliverer({
     guard,
     clock,
+    ownPort,
     version: VERSION,
     attemptTimeoutMs: config.attemptTimeoutMs,
     responseBytesMax: config.responseBytesMax,

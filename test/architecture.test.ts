@@ -14,14 +14,15 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/export': [],
   'src/macaroon': [],
+  'src/addresses': [],
   client: [],
   'src/auth': ['src/export', 'src/macaroon'],
   'src/store': ['src/export'],
   'src/arbiter': ['src/export'],
-  'src/delivery': ['src/export'],
+  'src/delivery': ['src/export', 'src/addresses'],
   'src/keys': ['src/export'],
   'src/http': ['src/export', 'src/auth', 'client/wire.ts'],
-  'src/config': [],
+  'src/config': ['src/addresses'],
   'src/telemetry': ['src/config'],
 };
 
@@ -29,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   'src/export': ['node:assert/strict'],
   'src/macaroon': ['node:crypto', 'node:buffer'],
+  'src/addresses': ['node:net', 'ipaddr.js'],
   client: [],
 };
 

@@ -5,17 +5,18 @@ import { certificate, TEST_CA } from '../../test/support/destinations/certificat
 import { answerText, startDestination } from '../../test/support/destinations/destination.ts';
 import * as nasty from '../../test/support/destinations/nasty.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
+import { type Network, parseNetwork } from '../addresses/network.ts';
 import type { Delivery } from '../export/deliverer.ts';
 import type { FailureCode } from '../export/job.ts';
 import type { ClaimedJob } from '../export/job-store.ts';
-import { createEgressGuard, type Network, parseNetwork, type Resolver } from './egress-guard.ts';
+import { createEgressGuard, type Resolver } from './egress-guard.ts';
 import { HttpDeliverer, type HttpDelivererOptions } from './http-deliverer.ts';
 
 const ID = '0197a3c5-0000-7000-8000-000000000001';
 const NOW = Date.UTC(2026, 0, 1, 12, 0, 0, 999);
 const TIMEOUT_MS = 30_000;
 const LIMIT = 1_000;
-const LOOPBACK = parseNetwork('127.0.0.0/8') as Network;
+const LOOPBACK = parseNetwork('127.0.0.0/8');
 
 interface Setup extends Partial<HttpDelivererOptions> {
   readonly resolver?: Resolver;
@@ -489,7 +490,7 @@ describe('the egress guard', () => {
   it('connects to the address that it checked, though the name answers differently a moment later', async () => {
     await using good = await nasty.answers('200 OK', 'good', { connection: 'close' }, { host: '127.0.0.2' });
     const resolver = resolves(['127.0.0.2'], ['127.0.0.1']);
-    const only = parseNetwork('127.0.0.2/32') as Network;
+    const only = parseNetwork('127.0.0.2/32');
     await using fixture = new Fixture({ resolver, allowNetworks: [only] });
     const url = `http://destination.test:${good.port}/in`;
     const delivery = await fixture.deliver(url);
@@ -499,6 +500,25 @@ describe('the egress guard', () => {
     await good.close();
     assertFailed(await fixture.deliver(url), 'address_refused', /127\.0\.0\.1/);
     assert.equal(resolver.calls, 2);
+  });
+
+  it('keeps to the address that it checked for as long as a connection lasts, and checks anew for the next', async () => {
+    await using good = await startDestination({
+      host: '127.0.0.2',
+      onRequest: (socket, { path }) =>
+        socket.write(answerText('200 OK', 'good', { connection: path.slice(1) })),
+    });
+    await using bad = await startDestination({ port: good.port });
+    const resolver = resolves(['127.0.0.2'], ['127.0.0.1']);
+    await using fixture = new Fixture({ resolver, allowNetworks: [parseNetwork('127.0.0.2/32')] });
+    const deliver = (path: string) => fixture.deliver(`http://destination.test:${good.port}/${path}`);
+    assertAnswered(await deliver('keep-alive'), 200, 'good');
+    // The name has come to mean an address that is refused. Nobody asks: the connection is the one that was checked.
+    const kept = await deliver('close');
+    assertAnswered(kept, 200, 'good');
+    assert.deepEqual([kept.address, good.connections, resolver.calls], ['127.0.0.2', 1, 1]);
+    assertFailed(await deliver('keep-alive'), 'address_refused', /resolves to .*127\.0\.0\.1/);
+    assert.deepEqual([good.connections, bad.connections, resolver.calls], [1, 0, 2]);
   });
 
   it('tries all addresses of a name, all of them checked', async () => {

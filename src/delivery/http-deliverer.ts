@@ -23,6 +23,8 @@ export interface HttpDelivererOptions {
   readonly responseBytesMax: number;
   /** PEM certificates that are trusted besides the usual ones; null for none. */
   readonly destinationCa: string | null;
+  /** The port that this service listens on itself, so that nothing is delivered there; null while it does not. */
+  readonly ownPort?: () => number | null;
   /** Unused connections kept to one origin, default 8. */
   readonly idlePerOriginMax?: number;
   /** Unused connections kept at all, default 256. */

@@ -166,6 +166,29 @@ describe('what an app hears of a destination that misbehaves', () => {
   });
 });
 
+describe('an address that nothing may connect to', () => {
+  it('ends an export whose name leads there: at once, for good, and the app hears why', async () => {
+    await using service = await ServiceProcess.start(['--allow-http', '--secret', ROOT_KEY], []);
+    await using destination = await nasty.answers();
+    const url = destination.url.replace('127.0.0.1', 'localhost');
+    const client = clientFor(service.url, url);
+    const { id } = await client.submit({ destination: url, data: 1 });
+    const { answer } = await client.wait(id);
+    assert.deepEqual([answer.status, answer.error?.code, answer.body], [403, 'address_refused', '']);
+    assert.match(answer.error?.detail ?? '', /^The name "localhost" resolves to .* is in .* \(loopback\)/);
+    assert.equal(destination.connections, 0);
+    assert.match(service.written.stderr, /"attempt":1,.*"error":"address_refused"/);
+    assert.doesNotMatch(service.written.stderr, /"attempt":2/);
+  });
+
+  it('is the one of the service itself, although its network is open', async () => {
+    await using service = await ServiceProcess.start();
+    const { answer } = await exportTo(service, `${service.url}/export`);
+    assert.deepEqual([answer.status, answer.error?.code], [403, 'address_refused']);
+    assert.match(answer.error?.detail ?? '', /is this service itself/);
+  });
+});
+
 describe('the process', () => {
   it('a second one on the same store does not start and says why', async () => {
     await using service = await ServiceProcess.start();

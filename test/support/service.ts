@@ -61,8 +61,12 @@ export class ServiceProcess implements AsyncDisposable {
     this.#flags = flags;
   }
 
-  static async start(flags: readonly string[] = []): Promise<ServiceProcess> {
-    const service = new ServiceProcess([...TEST_FLAGS, ...flags]);
+  /** @param baseFlags what every start has; {@link TEST_FLAGS} unless the test is about those */
+  static async start(
+    flags: readonly string[] = [],
+    baseFlags: readonly string[] = TEST_FLAGS,
+  ): Promise<ServiceProcess> {
+    const service = new ServiceProcess([...baseFlags, ...flags]);
     await service.start();
     return service;
   }
