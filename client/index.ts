@@ -25,6 +25,15 @@ export {
   parseStatus,
   type UnfinishedExport,
 } from './status.ts';
+export {
+  type ReceiverKeys,
+  type VerifiedWebhook,
+  type WebhookHeaders,
+  type WebhookVerificationCode,
+  WebhookVerificationError,
+  WebhookVerifier,
+  type WebhookVerifierOptions,
+} from './webhook-verifier.ts';
 export type {
   JsonValue,
   WireError,
@@ -34,5 +43,7 @@ export type {
   WirePoll,
   WireProblem,
   WireResponse,
+  WireSigningKey,
+  WireSigningKeys,
   WireState,
 } from './wire.ts';

@@ -6,7 +6,7 @@ import { Authorizer } from './auth/authorizer.ts';
 import type { Config } from './config.ts';
 import { Dispatcher, type DispatchObserver } from './delivery/dispatcher.ts';
 import { createEgressGuard, type EgressGuard } from './delivery/egress-guard.ts';
-import { HttpDeliverer } from './delivery/http-deliverer.ts';
+import { HttpDeliverer, type HttpDelivererOptions } from './delivery/http-deliverer.ts';
 import { Chore } from './export/chore.ts';
 import { type Clock, systemClock } from './export/clock.ts';
 import { Consent } from './export/consent.ts';
@@ -19,6 +19,7 @@ import { deleteOldResults, endOldExports } from './export/retention.ts';
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } from './http/server.ts';
+import { SigningKeys } from './keys/signing-keys.ts';
 import { openMasterKey } from './keys/store-keys.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
 import { listenError, makeFolder, usingSetting } from './start-up.ts';
@@ -63,12 +64,20 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   let ownPort: number | null = null;
   const deliverer =
     overrides.deliverer ??
-    cleanup.use(usingSetting('--destination-ca', () => httpDelivererOf(config, guard, clock, () => ownPort)));
+    cleanup.use(
+      usingSetting('--destination-ca', () =>
+        httpDelivererOf(config, guard, clock, {
+          ownPort: () => ownPort,
+          signer: { sign: (message) => signingKeys.sign(message) },
+        }),
+      ),
+    );
 
   const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
   const masterKey = await openMasterKey(store.secrets, config.keyFile);
   const random = overrides.random ?? Math.random;
   const rootKeys = cleanup.use(await openRootKeys({ secrets: store.secrets, masterKey, clock, random, log }));
+  const signingKeys = await SigningKeys.open({ secrets: store.secrets, masterKey, clock });
 
   const consent = new Consent();
   const dispatcher = new Dispatcher({
@@ -116,6 +125,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const chores = [
     chore('deleting old results', () => deleteOldResults(store, clock, config.keepResultsMs)),
     chore('ending old exports', () => endOldExports(store, clock)),
+    chore('looking for new signing keys', () => signingKeys.upkeep()),
   ];
 
   const server = await createHttpServer({
@@ -136,6 +146,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       connectionsMax: config.connectionsMax,
       closeGraceMs: Math.min(SERVER_LIMITS.closeGraceMs, config.drainMsMax),
     },
+    signingKeys: () => signingKeys.publicKeys,
     readiness: () => readiness(store, rootKeys),
     log: { unexpectedError: (error) => log.error({ err: error }, 'a request met an unexpected error') },
     clock,
@@ -211,12 +222,13 @@ function httpDelivererOf(
   config: Config,
   guard: EgressGuard,
   clock: Clock,
-  ownPort: () => number | null,
+  /** What is known only once the store is open, or once we listen. */
+  later: Pick<HttpDelivererOptions, 'ownPort' | 'signer'>,
 ): HttpDeliverer {
   return new HttpDeliverer({
+    ...later,
     guard,
     clock,
-    ownPort,
     version: VERSION,
     attemptTimeoutMs: config.attemptTimeoutMs,
     responseBytesMax: config.responseBytesMax,

@@ -34,6 +34,7 @@ class Fixture implements AsyncDisposable {
     this.deliverer = new HttpDeliverer({
       clock: this.clock,
       guard: createEgressGuard({ allowHttp, allowNetworks, ...(resolver && { resolver }) }),
+      signer: { sign: async ({ id, timestampSeconds, body }) => `${id}|${timestampSeconds}|${body.length}` },
       version: '9.8.7',
       attemptTimeoutMs: TIMEOUT_MS,
       responseBytesMax: LIMIT,
@@ -124,6 +125,7 @@ describe('the request', () => {
       'idempotency-key': ID,
       'webhook-id': ID,
       'webhook-timestamp': String(Math.floor(NOW / 1_000)),
+      'webhook-signature': `${ID}|${Math.floor(NOW / 1_000)}|${data.length}`,
     });
   });
 

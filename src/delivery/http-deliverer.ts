@@ -2,6 +2,7 @@ import type { Clock } from '../export/clock.ts';
 import type { Deliverer, Delivery } from '../export/deliverer.ts';
 import type { AttemptOutcome } from '../export/job.ts';
 import type { ClaimedJob } from '../export/job-store.ts';
+import type { Signer } from '../export/signer.ts';
 import { type Connection, ConnectionPool, HeldBackError, type RequestOptions } from './connection-pool.ts';
 import { Connector } from './connector.ts';
 import { AddressRefusedError, type EgressGuard } from './egress-guard.ts';
@@ -15,6 +16,7 @@ const IDLE_MAX_DEFAULT = 256;
 export interface HttpDelivererOptions {
   readonly clock: Clock;
   readonly guard: EgressGuard;
+  readonly signer: Signer;
   /** Ours, for `user-agent`. */
   readonly version: string;
   /** One deadline over name resolution, connection, TLS, head and body. */
@@ -64,7 +66,7 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
     mayLeave: () => boolean,
   ): Promise<Delivery> {
     const { clock, attemptTimeoutMs } = this.#options;
-    const exchange = new Exchange(this.#pool, url, this.#request(url, job), mayLeave, this.#options);
+    const exchange = new Exchange(this.#pool, url, () => this.#request(url, job), mayLeave, this.#options);
     const interruption = Promise.withResolvers<AttemptOutcome>();
     const stop = () => interruption.resolve({ kind: 'stopped', sent: exchange.mayHaveSent });
     signal.addEventListener('abort', stop, { once: true });
@@ -81,25 +83,27 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
     }
   }
 
-  #request(url: URL, job: ClaimedJob): RequestOptions {
+  async #request(url: URL, job: ClaimedJob): Promise<RequestOptions> {
     return {
       method: 'POST',
       path: `${url.pathname}${url.search}`,
-      headers: this.#headers(job),
+      headers: await this.#headers(job),
       body: job.data,
     };
   }
 
   /** Section 6 of the interface. `host` and `content-length` are undici's to write. */
-  #headers(job: ClaimedJob): Record<string, string> {
-    const { clock, version } = this.#options;
+  async #headers({ id, data }: ClaimedJob): Promise<Record<string, string>> {
+    const { clock, version, signer } = this.#options;
+    const timestampSeconds = Math.floor(clock.now() / 1_000);
     return {
       'content-type': 'application/json',
       'user-agent': `databox-export-service/${version}`,
       'accept-encoding': 'identity',
-      'idempotency-key': job.id,
-      'webhook-id': job.id,
-      'webhook-timestamp': String(Math.floor(clock.now() / 1_000)),
+      'idempotency-key': id,
+      'webhook-id': id,
+      'webhook-timestamp': String(timestampSeconds),
+      'webhook-signature': await signer.sign({ id, timestampSeconds, body: data }),
     };
   }
 
@@ -115,7 +119,7 @@ type Phase = 'connecting' | 'waiting for the answer' | 'reading the answer';
 /** One request and its answer. */
 class Exchange {
   readonly #pool: ConnectionPool;
-  readonly #request: RequestOptions;
+  readonly #makeRequest: () => Promise<RequestOptions>;
   readonly #mayLeave: () => boolean;
   readonly #options: HttpDelivererOptions;
   readonly #connection: Connection;
@@ -127,12 +131,12 @@ class Exchange {
   constructor(
     pool: ConnectionPool,
     url: URL,
-    request: RequestOptions,
+    makeRequest: () => Promise<RequestOptions>,
     mayLeave: () => boolean,
     options: HttpDelivererOptions,
   ) {
     this.#pool = pool;
-    this.#request = request;
+    this.#makeRequest = makeRequest;
     this.#mayLeave = mayLeave;
     this.#options = options;
     this.#connection = pool.acquire(url);
@@ -167,7 +171,10 @@ class Exchange {
 
   async #send(): Promise<AttemptOutcome> {
     const connection = this.#connection;
-    const { statusCode, headers, body } = await connection.request(this.#request, this.#mayLeave);
+    const request = await this.#makeRequest();
+    // Stopped or out of time while it was signed: nothing may leave any more.
+    if (this.#isLetGo) throw new Error('the attempt is over');
+    const { statusCode, headers, body } = await connection.request(request, this.#mayLeave);
     this.#hasHead = true;
     this.#addressAnswered = connection.address;
     const coding = headers['content-encoding'];

@@ -5,6 +5,7 @@ import type { SecureContextOptions } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { type Clock, systemClock } from '../export/clock.ts';
 import type { ExportService } from '../export/export-service.ts';
+import type { PublicSigningKey } from '../export/signer.ts';
 import { readBodiesAsBytes } from './awaited-body.ts';
 import { answerUnreadable } from './client-error.ts';
 import { ConnectionLimit, type ConnectionLimits } from './connection-limit.ts';
@@ -16,6 +17,7 @@ import { notFound } from './problem.ts';
 import { answerErrors, type HttpLog, refuseUnknownRoutes } from './refusals.ts';
 import { sendProblem } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
+import { addSigningKeys } from './signing-keys.ts';
 import { ExportSockets } from './ws/export-sockets.ts';
 import type { SocketLimits } from './ws/socket-limits.ts';
 
@@ -31,6 +33,8 @@ export interface HttpServerParts {
   readonly settings: HttpSettings;
   readonly readiness: () => Promise<Readiness>;
   readonly log: HttpLog;
+  /** What deliveries are signed with; left out, nobody is told. */
+  readonly signingKeys?: () => readonly PublicSigningKey[];
   /** Certificate and key; left out, plain HTTP is served. */
   readonly tls?: SecureContextOptions;
   /** Left out, the system's. */
@@ -87,6 +91,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   answerErrors(app, parts.log, parts.settings.bodyBytesMax);
   readBodiesAsBytes(app);
   addProbes(app, parts.readiness);
+  if (parts.signingKeys !== undefined) addSigningKeys(app, parts.signingKeys);
   addExportRoutes(app, { ...parts, clock });
   addOwnerRoutes(app, { ...parts, clock });
   sockets.attach(app);
