@@ -6,7 +6,7 @@ import type { Signer } from '../export/signer.ts';
 import { type Connection, ConnectionPool, HeldBackError, type RequestOptions } from './connection-pool.ts';
 import { Connector } from './connector.ts';
 import { AddressRefusedError, type EgressGuard } from './egress-guard.ts';
-import { failure, failureOf } from './failures.ts';
+import { failure, failureOf, InterimFloodError } from './failures.ts';
 import { readBody } from './response-body.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
@@ -89,6 +89,7 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
       path: `${url.pathname}${url.search}`,
       headers: await this.#headers(job),
       body: job.data,
+      onInfo: limitInterim(),
     };
   }
 
@@ -111,6 +112,18 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#pool[Symbol.asyncDispose]();
   }
+}
+
+/** Interim answers (1xx) before the answer. A server has one or two to say; each has a head of up to 16 KiB. */
+const INTERIM_ANSWERS_MAX = 32;
+
+/** Ends an exchange whose interim answers do not end. */
+function limitInterim(): () => void {
+  let count = 0;
+  return () => {
+    count += 1;
+    if (count > INTERIM_ANSWERS_MAX) throw new InterimFloodError(INTERIM_ANSWERS_MAX);
+  };
 }
 
 /** What an attempt was waiting for: tells the developer where the time went. */

@@ -6,7 +6,7 @@ import type { FinishedExport } from '../../client/index.ts';
 import type { CertificateName } from '../support/destinations/certificates.ts';
 import { answerText, startDestination, type TestDestination } from '../support/destinations/destination.ts';
 import * as nasty from '../support/destinations/nasty.ts';
-import { clientFor, ROOT_KEY, ServiceProcess, tokenFor } from '../support/service.ts';
+import { clientFor, ROOT_KEY, ServiceProcess, TEST_FLAGS, tokenFor } from '../support/service.ts';
 
 const CA_FILE = fileURLToPath(new URL('../support/destinations/tls/ca.pem', import.meta.url));
 const FAST = ['--retry-base', '1ms', '--attempts-max', '2', '--attempt-timeout', '500ms'];
@@ -190,6 +190,16 @@ describe('an address that nothing may connect to', () => {
 });
 
 describe('the process', () => {
+  it('delivers through no proxy, not even one that Node itself is told to use', async () => {
+    await using proxy = await nasty.answers('200 OK', 'from the proxy');
+    const { origin } = new URL(proxy.url);
+    const env = { HTTP_PROXY: origin, HTTPS_PROXY: origin, NODE_USE_ENV_PROXY: '1', NO_PROXY: '' };
+    await using service = await ServiceProcess.start([], TEST_FLAGS, env);
+    await using destination = await nasty.answers('200 OK', 'from the destination');
+    assert.equal((await exportTo(service, destination.url)).answer.body, 'from the destination');
+    assert.equal(proxy.connections, 0);
+  });
+
   it('a second one on the same store does not start and says why', async () => {
     await using service = await ServiceProcess.start();
     const second = service.spawn();
