@@ -109,6 +109,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       attemptsMax: config.attemptsMax,
       pendingMax: config.pendingMax,
       waitingMax: config.waitingMax,
+      rateMax: config.rateMax,
       ageMsMax: config.ageMsMax,
     },
   });

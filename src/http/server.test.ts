@@ -282,6 +282,35 @@ describe('the order of judgement', () => {
     assert.equal((await fixture.send({ path: '/x' })).json.code, 'not_found');
   });
 
+  it('judges the rate after the caveats and before the destination', async () => {
+    await using fixture = await HttpFixture.start({ limits: { rateMax: 1 } });
+    const headers = { 'idempotency-key': 'k' };
+    assert.equal((await fixture.send({ headers, body: FRESH })).status, 200);
+    const limited = await fixture.send({ body: FRESH });
+    assert.deepEqual([limited.status, limited.json.code], [429, 'rate_limited']);
+    assert.equal(limited.headers['retry-after'], '1');
+    assert.match(limited.json.detail, /1 exports a second/);
+    const refused = FAULTS.find(({ code }) => code === 'destination_refused');
+    assert.equal((await fixture.send({ ...refused?.faulty })).json.code, 'rate_limited');
+    assert.equal((await fixture.send({ headers, body: FRESH })).json.code, 'rate_limited', 'a repeat too');
+    assert.equal(
+      (await fixture.send({ body: { ...FRESH, uri: 'https://other.example/' } })).json.code,
+      'caveat_refused',
+    );
+    assert.equal((await fixture.send({ body: [FRESH, FRESH] })).json.code, 'rate_limited');
+    assert.equal(fixture.store.inserted.length, 1);
+  });
+
+  it('judges the rate of new exports only, for each client by itself, and lets who waited pass', async () => {
+    await using fixture = await HttpFixture.start({ limits: { rateMax: 1 } });
+    const id = await fixture.submit();
+    for (let n = 0; n < 5; n += 1) assert.equal((await fixture.send({ body: { id } })).status, 200);
+    const other = tokenWith({ identifier: 'other-app' });
+    assert.equal((await fixture.send({ body: FRESH, token: other })).status, 200);
+    fixture.clock.advance(1_000);
+    assert.equal((await fixture.send({ body: FRESH })).status, 200);
+  });
+
   it('judges the destination before idempotency, and idempotency before limits', async () => {
     await using fixture = await HttpFixture.start({ limits: { pendingMax: 1 } });
     const headers = { 'idempotency-key': 'k' };

@@ -245,6 +245,6 @@ function createService(store: MemoryJobStore, clock: ManualClock, { limits }: Fi
     },
     newId: () => uuidv7(),
     digest: (data, attemptsMax) => createHash('sha256').update(`${attemptsMax} `).update(data).digest(),
-    limits: { attemptsMax: 9, pendingMax: 3, waitingMax: 2, ageMsMax: 86_400_000, ...limits },
+    limits: { attemptsMax: 9, pendingMax: 3, waitingMax: 2, rateMax: 0, ageMsMax: 86_400_000, ...limits },
   });
 }
