@@ -7,9 +7,10 @@ import { type Clock, systemClock } from '../export/clock.ts';
 import type { ExportService } from '../export/export-service.ts';
 import type { PublicSigningKey } from '../export/signer.ts';
 import { readBodiesAsBytes } from './awaited-body.ts';
-import { answerUnreadable } from './client-error.ts';
+import { answerUnreadable, refuseTunnel } from './client-error.ts';
 import { ConnectionLimit, type ConnectionLimits } from './connection-limit.ts';
 import { addExportRoutes } from './export-routes.ts';
+import { refuseBadHosts } from './host-check.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { addOwnerRoutes, type OwnerActions } from './owner-routes.ts';
 import { addProbes, type Readiness } from './probes.ts';
@@ -87,6 +88,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   const limits = { ...SERVER_LIMITS, ...parts.limits };
   const sockets = new ExportSockets({ ...parts, clock });
   const app = createFastify(parts, limits, sockets);
+  refuseBadHosts(app);
   refuseUnknownRoutes(app);
   answerErrors(app, parts.log, parts.settings.bodyBytesMax);
   readBodiesAsBytes(app);
@@ -95,6 +97,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   addExportRoutes(app, { ...parts, clock });
   addOwnerRoutes(app, { ...parts, clock });
   sockets.attach(app);
+  app.server.on('connect', refuseTunnel);
   await app.ready();
   const connectionLimit = new ConnectionLimit(app.server, limits);
   return new FastifyHttpServer({ app, sockets, clock, connectionLimit, closeGraceMs: limits.closeGraceMs });
@@ -110,6 +113,8 @@ function createFastify(
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: limits.timeoutsCheckedEveryMs,
     shouldUpgradeCallback: (request: IncomingMessage) => sockets.accepts(request),
+    // Its answer would have no body: `refuseBadHosts` says what is wrong.
+    requireHostHeader: false,
   };
   return Fastify({
     logger: false,
