@@ -137,6 +137,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       onKeyUsed: rootKeys.used,
       target: config.name,
       requireDestination: config.requireDestination,
+      clock,
     }),
     settings: {
       bodyBytesMax: config.bodyBytesMax,

@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts';
 
 export interface RateLimiterOptions {
-  /** New exports per second and client, on average; 0 lets everything pass. */
+  /** What a client may have per second, on average; 0 lets everything pass. */
   readonly perSecond: number;
   readonly clock: Clock;
   /** Clients that are kept track of; {@link CLIENTS_MAX} when left out. */
@@ -14,7 +14,7 @@ export interface RateLimiterOptions {
  */
 export const CLIENTS_MAX = 10_000;
 
-/** A bucket counts thousandths of an export: at `perSecond` a second that is a whole number a millisecond. */
+/** A bucket counts thousandths: at `perSecond` a second that is a whole number a millisecond. */
 const THOUSANDTHS = 1_000;
 
 interface Bucket {
@@ -42,7 +42,7 @@ export class RateLimiter {
   }
 
   /**
-   * Lets `count` new exports of a client pass, or none of them.
+   * Lets `count` of a client pass, or none of them.
    *
    * @returns 0 when they pass; otherwise the milliseconds after which as many would
    */
