@@ -8,6 +8,7 @@ import {
   clearOwner,
   clearPoll,
   clearRequest,
+  namedDestination,
   permitsDestination,
   SHOWN_CHARACTERS_MAX,
 } from './clear.ts';
@@ -133,6 +134,22 @@ test('two different destinations never both hold', () => {
     assert.equal(destination(texts, { destination: url })?.code, 'caveat_refused');
     assert.ok(!permitsDestination(parsed(texts), url));
   }
+});
+
+test('the named destination is the only one that can be permitted', () => {
+  const other = 'https://b.example/';
+  for (const texts of [
+    destined,
+    [...destined, 'destination = https://b.example/'],
+    [...full, 'destination = '],
+  ]) {
+    const named = namedDestination(parsed(texts));
+    for (const url of ['https://a.example/in', other, '']) {
+      assert.ok(!permitsDestination(parsed(texts), url) || url === named, `${texts.at(-1)} ${url}`);
+    }
+  }
+  assert.equal(namedDestination(parsed(full)), null);
+  assert.equal(namedDestination(parsed(destined)), 'https://a.example/in');
 });
 
 test('a token without a destination is refused, unless that is allowed', () => {

@@ -85,6 +85,15 @@ export function permitsDestination(caveats: readonly Caveat[], url: string): boo
   return caveats.every((caveat) => caveat.kind !== 'destination' || namesDestination(caveat.value, url));
 }
 
+/**
+ * The only URL that {@link permitsDestination} can say yes to, so that others need not be looked at; null when there is
+ * no `destination` caveat. With two that differ there is none: it names one, and that one is not permitted either.
+ */
+export function namedDestination(caveats: readonly Caveat[]): string | null {
+  const named = caveats.find((caveat) => caveat.kind === 'destination');
+  return named?.kind === 'destination' ? named.value : null;
+}
+
 function firstDenial(
   caveats: readonly Caveat[],
   judge: (caveat: Caveat) => Denial | undefined,

@@ -4,7 +4,7 @@ import type { Dispatch } from './dispatch.ts';
 import { ExportError } from './errors.ts';
 import { type ExportJob, isFinal } from './job.ts';
 import type { JobFeed } from './job-feed.ts';
-import type { IdempotencyKey, Inserted, InsertResult, JobStore, NewJob } from './job-store.ts';
+import type { IdempotencyKey, Inserted, InsertResult, JobStore, JobViewer, NewJob } from './job-store.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { Seats } from './seats.ts';
 
@@ -18,9 +18,7 @@ export interface ExportRequest {
 }
 
 /** Who asks. */
-export interface Viewer {
-  /** The macaroon's identifier. */
-  readonly client: string;
+export interface Viewer extends JobViewer {
   /** Whether the token lets its holder see exports to this destination. */
   permits(destination: string): boolean;
 }
@@ -133,7 +131,9 @@ export class ExportService {
    * @throws ExportError `unknown_export` when one of them is not there, or not this viewer's: nobody can tell which
    */
   async poll(polls: readonly Poll[], viewer: Viewer): Promise<ExportJob[]> {
-    const jobs = await this.#parts.store.get(polls.map(({ id }) => id));
+    const ids = polls.map(({ id }) => id);
+    const { client, destination: only } = viewer;
+    const jobs = await this.#parts.store.get(ids, { client, destination: only });
     return polls.map(({ destination }, index) => {
       const job = jobs[index];
       if (!job || !mayBeSeen(job, viewer) || (destination !== null && destination !== job.lane.destination)) {

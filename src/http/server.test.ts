@@ -8,6 +8,7 @@ import {
   tokenWith,
 } from '../../test/support/http/http-fixture.ts';
 import { ExportError } from '../export/errors.ts';
+import type { ExportJob } from '../export/job.ts';
 
 const FRESH = { uri: DESTINATION, data: '{"a":1}' };
 const UNKNOWN_ID = '018f0000-0000-7000-8000-000000000000';
@@ -194,6 +195,12 @@ describe('the fields of a body', () => {
     }
   });
 });
+
+const FINISHED_WITH_A_LONG_ANSWER: Partial<ExportJob> = {
+  state: 'delivered',
+  finishedAt: 1,
+  result: { kind: 'answer', answer: { status: 200, body: 'x'.repeat(65_536), truncated: false } },
+};
 
 /** Everything that can be wrong with a request, in the order of judgement (interface, section 3). */
 const FAULTS: { what: string; code: string; status: number; faulty: RequestOptions }[] = [
@@ -389,22 +396,33 @@ describe('a poll', () => {
     assert.equal(fixture.store.inserted.length, 1);
   });
 
-  it('cannot tell an export of somebody else from one that never was', async () => {
+  it('cannot tell an export of somebody else from one that never was: same answer, same work', async () => {
     await using fixture = await HttpFixture.start();
     const id = await fixture.submit();
+    fixture.store.change(id, FINISHED_WITH_A_LONG_ANSWER);
     const other = 'https://other.example/';
-    const refused = await Promise.all([
-      fixture.send({ body: { id: UNKNOWN_ID } }),
-      fixture.send({ body: { id }, token: tokenWith({ identifier: 'other' }) }),
-      fixture.send({ body: { id }, token: tokenWith({ destination: other }) }),
-      fixture.send({ body: { id, uri: other } }),
-      fixture.send({ body: { id, uri: '' } }),
-    ]);
-    for (const answer of refused) {
-      assert.equal(answer.status, 404);
-      assert.equal(answer.text, refused[0]?.text);
+    const asked: RequestOptions[] = [
+      { body: { id: UNKNOWN_ID } },
+      { body: { id }, token: tokenWith({ identifier: 'other' }) },
+      { body: { id }, token: tokenWith({ destination: other }) },
+      { body: { id }, token: tokenWith({ more: [`destination = ${other}`] }) },
+      { body: { id, uri: other } },
+      { body: { id, uri: '' } },
+    ];
+    for (const options of asked.flatMap((one) => [one, { ...one, path: '/lp/export' }])) {
+      fixture.store.lookups.length = 0;
+      const [answer, never] = [
+        await fixture.send(options),
+        await fixture.send({ ...options, body: { id: UNKNOWN_ID } }),
+      ];
+      assert.deepEqual([answer.status, answer.json.code], [404, 'unknown_export']);
+      assert.equal(answer.text, never.text);
+      assert.deepEqual({ ...answer.headers, date: '' }, { ...never.headers, date: '' });
+      // One lookup each, and the store is told for whom: what is somebody else's never leaves it.
+      const [first, second, ...more] = fixture.store.lookups;
+      assert.deepEqual([first?.viewer, more], [second?.viewer, []]);
+      assert.notEqual(first?.viewer, null);
     }
-    assert.equal(refused[0]?.json.code, 'unknown_export');
   });
 
   it('in a large batch names the element that is unknown, wherever it is', async () => {
