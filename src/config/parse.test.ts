@@ -164,6 +164,13 @@ test('the key file and the store are inside the data folder unless told otherwis
   assert.deepEqual(inside('/data//'), ['/data/store.key', '/data/exports.db']);
   assert.deepEqual(inside('/'), ['/store.key', '/exports.db']);
   assert.deepEqual(inside('/$&'), ['/$&/store.key', '/$&/exports.db']);
+  assert.deepEqual(inside('data'), ['./data/store.key', './data/exports.db']);
+  assert.deepEqual(inside('../data'), ['../data/store.key', '../data/exports.db']);
+  // Found by `npm run fuzz`: the default store was refused, without a word of which setting was wrong.
+  assert.deepEqual(inside('//data'), ['/data/store.key', '/data/exports.db']);
+  assert.deepEqual(inside('///'), ['/store.key', '/exports.db']);
+  assert.deepEqual(inside(':memory:'), ['./:memory:/store.key', './:memory:/exports.db']);
+  assert.deepEqual(inside('file:x'), ['./file:x/store.key', './file:x/exports.db']);
   assert.equal(parseConfig([], { EXPORT_DATA_DIR: '/d' }).keyFile, '/d/store.key');
 });
 
