@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { WebhookVerifier } from '../client/index.ts';
 import { SigningKeys } from '../src/keys/signing-keys.ts';
 import { openMasterKey } from '../src/keys/store-keys.ts';
 import { SqliteJobStore } from '../src/store/sqlite/sqlite-job-store.ts';
 import { runMain } from '../test/support/captured-io.ts';
 import * as nasty from '../test/support/destinations/nasty.ts';
 import { ManualClock } from '../test/support/manual-clock.ts';
-import { ServiceProcess } from '../test/support/service.ts';
+import { clientFor, ROOT_KEY, ServiceProcess, tokenFor } from '../test/support/service.ts';
 import { TemporaryDirectory } from '../test/support/temporary-store.ts';
 
 test('show tells the same from the store, from the running service, and as the service publishes it', async () => {
@@ -38,6 +39,40 @@ test('show has the new key alone on the first line, and the replaced one with it
   );
 });
 
+test('rotate makes a new key beside the old one, signs with both, and needs no token beside the service', async () => {
+  await using service = await ServiceProcess.start();
+  await using destination = await nasty.answers();
+  const flags = ['--url', service.url, '--data-dir', service.dataDir, '--secret', ROOT_KEY];
+  const old = (await runMain(['key', 'show', '--url', service.url])).stdout.trim();
+  const rotated = await runMain(['key', 'rotate', ...flags]);
+  assert.deepEqual([rotated.code, rotated.stderr], [0, '']);
+  const [fresh = '', second = ''] = rotated.stdout.split('\n');
+  assert.match(fresh, /^whpk_[A-Za-z0-9+/]{43}=$/);
+  assert.ok(fresh !== old && second.startsWith(`${old}  replaced, signs until `));
+  assert.equal((await runMain(['key', 'show', '--url', service.url])).stdout, rotated.stdout);
+
+  const client = clientFor(service.url, destination.url);
+  await client.wait((await client.submit({ destination: destination.url, data: 1 })).id);
+  const [delivery] = destination.received;
+  assert.ok(delivery);
+  for (const keys of [fresh, old]) {
+    await new WebhookVerifier({ keys }).verify(delivery.headers, delivery.body);
+  }
+  const json = await runMain(['key', 'rotate', ...flags, '--json']);
+  assert.equal(JSON.parse(json.stdout).keys.length, 3);
+});
+
+test('rotate is refused without an owner’s token', async () => {
+  await using service = await ServiceProcess.start();
+  const app = tokenFor({ destination: 'https://a.example/', method: '*' });
+  const { code, stdout, stderr } = await runMain(['key', 'rotate', '--url', service.url], {
+    EXPORT_TOKEN: app,
+  });
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(stderr, /caveat_refused/);
+  assert.ok(!stderr.includes(app));
+});
+
 test('show says what is wrong where there is no key', async () => {
   await using other = await nasty.answers('200 OK', 'hello', { connection: 'close' });
   const foreign = await runMain(['key', 'show', '--url', other.url]);
@@ -59,7 +94,7 @@ test('show says what is wrong where there is no key', async () => {
   assert.match(fresh.stderr, /makes it at its first start/);
 });
 
-test('key is called wrongly without show, with anything else, or with an address that is none', async () => {
+test('key is called wrongly without show or rotate, with anything else, or with an address that is none', async () => {
   for (const args of [
     ['key'],
     ['key', 'hide'],
@@ -70,5 +105,5 @@ test('key is called wrongly without show, with anything else, or with an address
     assert.deepEqual([code, stdout], [2, ''], args.join(' '));
     assert.match(stderr, /^export-service: .+\n$/);
   }
-  assert.match((await runMain(['key', '--help'])).stdout, /^Usage: export-service key show/);
+  assert.match((await runMain(['key', '--help'])).stdout, /^Usage: export-service key show\|rotate/);
 });

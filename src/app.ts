@@ -131,7 +131,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const server = await createHttpServer({
     service,
-    owner: ownerActions(owner, rootKeys),
+    owner: ownerActions(owner, rootKeys, signingKeys, log),
     authorizer: new Authorizer({
       keys: rootKeys.keys,
       onKeyUsed: rootKeys.used,
@@ -182,9 +182,19 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   };
 }
 
-function ownerActions(owner: OwnerService, rootKeys: RootKeys): OwnerActions {
+function ownerActions(
+  owner: OwnerService,
+  rootKeys: RootKeys,
+  signingKeys: SigningKeys,
+  log: Log,
+): OwnerActions {
   return {
     refreshRootKey: rootKeys.refresh,
+    async rotateSigningKey() {
+      const { id } = await signingKeys.rotate();
+      log.info({ key: id }, 'deliveries are signed with a new key; the old one signs on for a day');
+      return signingKeys.publicKeys;
+    },
     rules: () => owner.rules(),
     addRule: (rule) => owner.addRule(rule),
     removeRule: (id) => owner.removeRule(id),

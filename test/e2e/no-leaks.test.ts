@@ -9,7 +9,7 @@ import { it } from 'node:test';
 import { request } from 'undici';
 import { parseConfig } from '../../src/config.ts';
 import { openMasterKey } from '../../src/keys/store-keys.ts';
-import { openLocalRootKey } from '../../src/local-root-key.ts';
+import { openLocalRootKeys } from '../../src/local-root-key.ts';
 import { encode } from '../../src/macaroon/codec.ts';
 import { mint } from '../../src/macaroon/macaroon.ts';
 import { SqliteJobStore } from '../../src/store/sqlite/sqlite-job-store.ts';
@@ -191,7 +191,7 @@ it('no file in the data folder but the key file holds a key in the clear, and on
   await using service = await ServiceProcess.start([], []);
   assert.equal(await service.end('SIGTERM'), 0);
   const config = parseConfig(['--data-dir', service.dataDir], {});
-  const secrets = formsOf(await openLocalRootKey(config));
+  const secrets = (await openLocalRootKeys(config)).flatMap(formsOf);
   await using store = await SqliteJobStore.open(config.store.path);
   const masterKey = await openMasterKey(store.secrets, config.keyFile);
   const sealed = await store.secrets.get('signing keys');

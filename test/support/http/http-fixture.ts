@@ -214,6 +214,7 @@ export class HttpFixture implements AsyncDisposable {
 /** For servers that nobody asks for what is the owner's. */
 export const NO_OWNER: OwnerActions = {
   refreshRootKey: notAsked,
+  rotateSigningKey: notAsked,
   rules: notAsked,
   addRule: notAsked,
   removeRule: notAsked,

@@ -43,6 +43,11 @@ export class MemoryJobStore implements JobStore {
     return held;
   }
 
+  /** Calls of `get`. */
+  get gets(): number {
+    return this.lookups.length;
+  }
+
   /** Moves a job on, as a worker would, and tells whoever listens. */
   change(id: string, changes: Partial<ExportJob>): void {
     const job = this.#jobs.get(id);
