@@ -12,9 +12,9 @@ import {
   clearOwner,
   clearPoll,
   clearRequest,
-  type Denial,
   type DestinationAccess,
 } from './clear.ts';
+import type { Denial } from './denials.ts';
 
 /** A token whose signature holds. Its caveats are still to be cleared. */
 export interface VerifiedToken {

@@ -10,8 +10,8 @@ import {
   clearRequest,
   namedDestination,
   permitsDestination,
-  SHOWN_CHARACTERS_MAX,
 } from './clear.ts';
+import { SHOWN_CHARACTERS_MAX } from './denials.ts';
 
 const now = Date.parse('2026-11-24T12:00:00Z');
 const access: Access = { target: 'export-service', method: 'POST', path: '/lp/export', now };
@@ -44,7 +44,7 @@ test('each request caveat refuses a request that differs, and says what differs'
     const denial = request(full, changed);
     assert.equal(denial?.code, 'caveat_refused');
     assert.ok(denial.detail.includes(said) && denial.detail.includes(had), denial.detail);
-    assert.match(denial.detail, /Ask the box for a token with "/);
+    assert.match(denial.detail, /[Aa]sk the box for a token with "/);
   }
 });
 

@@ -243,7 +243,9 @@ export function createEgressGuard(options: EgressGuardOptions): EgressGuard {
 
 function schemeRefusal({ protocol }: URL, allowHttp: boolean): string | null {
   if (protocol === 'https:' || (protocol === 'http:' && allowHttp)) return null;
-  return `Destinations are ${allowHttp ? 'https: or http:' : 'https:'} URLs; this one is ${protocol}`;
+  const kinds = allowHttp ? 'https: or http:' : 'https:';
+  const hint = protocol === 'http:' ? "; the box's owner can allow that (--allow-http)" : '';
+  return `Destinations are ${kinds} URLs; this one is ${protocol}${hint}.`;
 }
 
 function partsRefusal(url: URL, classify: EgressGuard['classify']): string | null {
@@ -256,8 +258,16 @@ function partsRefusal(url: URL, classify: EgressGuard['classify']): string | nul
   return verdict.allowed ? null : addressRefusal(verdict);
 }
 
-function addressRefusal({ detail }: Refusal): string {
-  return `The address ${detail}. Nothing is sent there.`;
+function addressRefusal(verdict: Refusal): string {
+  return `The address ${verdict.detail}. ${whatToDo(verdict)}`;
+}
+
+/** What an owner can open, and what nobody can. */
+function whatToDo({ reason }: Refusal): string {
+  const isOpenable = !['metadata', 'own_service', 'scoped', 'unparsable'].includes(reason);
+  return isOpenable
+    ? "Nothing is sent there unless the box's owner opens its network (--allow-network)."
+    : 'Nothing is ever sent there.';
 }
 
 /** The host as sockets want it: an IPv6 address without its brackets. URL parsing has made literals canonical. */
@@ -287,7 +297,7 @@ function guardedLookup(resolver: Resolver, classify: EgressGuard['classify']): L
       }
       const refusal = firstRefusal(addresses, classify);
       if (refusal !== undefined) {
-        const message = `The name "${hostname}" resolves to an address that is refused: ${refusal.detail}.`;
+        const message = `The name "${hostname}" resolves to an address that is refused: ${refusal.detail}. ${whatToDo(refusal)}`;
         return callback(new AddressRefusedError(message, refusal), []);
       }
       if (options.all) callback(null, addresses);

@@ -29,7 +29,7 @@ export interface Summary {
 export interface Watch {
   /** Called before each input, so that a watcher knows which one never came back. */
   began(at: number): void;
-  /** Whether to end before the next input. */
+  /** Whether to end after this input. */
   isOver(): boolean;
 }
 
@@ -50,13 +50,14 @@ export async function openTarget(name: string): Promise<FuzzTarget> {
 export async function runCampaign(target: FuzzTarget, plan: Plan, watch: Watch): Promise<Summary> {
   const tally: Record<string, number> = {};
   let inputs = 0;
-  for (let at = plan.from; at < plan.from + plan.count && !watch.isOver(); at += 1) {
+  for (let at = plan.from; at < plan.from + plan.count; at += 1) {
     const input = inputOf(target, plan, at);
     watch.began(at);
     const found = await tryInput(target, input, tally);
     inputs += 1;
     const what = found ?? (at % INPUTS_AT_ONCE === 0 ? await excess() : null);
     if (what !== null) return { inputs, tally, finding: { what, at, inputBase64: toBase64(input) } };
+    if (watch.isOver()) break;
   }
   return { inputs, tally, finding: null };
 }

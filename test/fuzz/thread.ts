@@ -5,16 +5,18 @@ import { openTarget, type Plan, runCampaign } from './campaign.ts';
 /** What the watcher hands over. */
 export interface ThreadData {
   readonly plan: Plan;
-  /** The number of the input that is being tried, and whether to end: see `watched.ts`. */
+  readonly seconds: number;
+  /** The number of the input that is being tried, for whoever watches. */
   readonly shared: SharedArrayBuffer;
 }
 
-const { plan, shared } = workerData as ThreadData;
+const { plan, seconds, shared } = workerData as ThreadData;
 const cells = new Int32Array(shared);
 const target = await openTarget(plan.target);
+const endsAt = performance.now() + seconds * 1_000;
 const summary = await runCampaign(target, plan, {
   began: (at) => Atomics.store(cells, 0, at),
-  isOver: () => Atomics.load(cells, 1) === 1,
+  isOver: () => performance.now() > endsAt,
 });
 await target.close?.();
 parentPort?.postMessage(summary);

@@ -20,21 +20,19 @@ const LOOKS_PER_HANG = 20;
  * promise, with the input that was being tried.
  */
 export async function watchedCampaign(plan: Plan, limits: Limits): Promise<Summary> {
-  const shared = new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT);
+  const shared = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const cells = new Int32Array(shared);
   cells[0] = plan.from;
   const worker = new Worker(new URL('thread.ts', import.meta.url), {
-    workerData: { plan, shared } satisfies ThreadData,
+    workerData: { plan, seconds: limits.seconds, shared } satisfies ThreadData,
     resourceLimits: { maxOldGenerationSizeMb: limits.heapMbMax ?? HEAP_MB_MAX_DEFAULT },
   });
-  const end = setTimeout(() => Atomics.store(cells, 1, 1), limits.seconds * 1_000);
   const hang = watchForHang(cells, limits.hangMs ?? HANG_MS_DEFAULT);
   try {
     return await Promise.race([summaryOf(worker), hang.promise]);
   } catch (error) {
     return await failed(plan, Atomics.load(cells, 0), error);
   } finally {
-    clearTimeout(end);
     hang.stop();
     await worker.terminate();
   }

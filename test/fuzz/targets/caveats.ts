@@ -1,14 +1,8 @@
 /** What a verified token says: whatever it is, it is understood or refuses, in one line that can be shown. */
 import assert from 'node:assert/strict';
 import { parseCaveat } from '../../../src/auth/caveats.ts';
-import {
-  clearDestination,
-  clearPoll,
-  clearRequest,
-  type Denial,
-  permitsDestination,
-  SHOWN_CHARACTERS_MAX,
-} from '../../../src/auth/clear.ts';
+import { clearDestination, clearPoll, clearRequest, permitsDestination } from '../../../src/auth/clear.ts';
+import { type Denial, SHOWN_CHARACTERS_MAX } from '../../../src/auth/denials.ts';
 import type { FuzzTarget } from '../target.ts';
 
 const ACCESS = { target: 'export-service', method: 'POST', path: '/export', now: Date.UTC(2026, 10, 24) };
