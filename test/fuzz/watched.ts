@@ -14,6 +14,7 @@ export interface Limits {
 const HEAP_MB_MAX_DEFAULT = 512;
 const HANG_MS_DEFAULT = 20_000;
 const LOOKS_PER_HANG = 20;
+const NOT_BEGUN = -1;
 
 /**
  * Runs a campaign for so long, in a thread that is watched: a crash, a hang and a full heap are findings like a broken
@@ -22,7 +23,7 @@ const LOOKS_PER_HANG = 20;
 export async function watchedCampaign(plan: Plan, limits: Limits): Promise<Summary> {
   const shared = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const cells = new Int32Array(shared);
-  cells[0] = plan.from;
+  cells[0] = NOT_BEGUN;
   const worker = new Worker(new URL('thread.ts', import.meta.url), {
     workerData: { plan, seconds: limits.seconds, shared } satisfies ThreadData,
     resourceLimits: { maxOldGenerationSizeMb: limits.heapMbMax ?? HEAP_MB_MAX_DEFAULT },
@@ -31,7 +32,7 @@ export async function watchedCampaign(plan: Plan, limits: Limits): Promise<Summa
   try {
     return await Promise.race([summaryOf(worker), hang.promise]);
   } catch (error) {
-    return await failed(plan, Atomics.load(cells, 0), error);
+    return await failed(plan, Math.max(plan.from, Atomics.load(cells, 0)), error);
   } finally {
     hang.stop();
     await worker.terminate();
@@ -52,7 +53,7 @@ function watchForHang(cells: Int32Array, hangMs: number): { readonly promise: Pr
   let sinceMs = performance.now();
   const timer = setInterval(() => {
     const at = Atomics.load(cells, 0);
-    if (at !== last) {
+    if (at !== last || at === NOT_BEGUN) {
       last = at;
       sinceMs = performance.now();
     } else if (performance.now() - sinceMs > hangMs)
