@@ -6,6 +6,7 @@ import {
   type TestDestination,
 } from '../../test/support/destinations/destination.ts';
 import * as nasty from '../../test/support/destinations/nasty.ts';
+import { until } from '../../test/support/until.ts';
 import { parseNetwork } from '../addresses/network.ts';
 import { type Connection, ConnectionPool, type PoolLimits } from './connection-pool.ts';
 import { Connector } from './connector.ts';
@@ -53,7 +54,7 @@ describe('an unused connection', () => {
     const first = await use(pool, destination);
     assert.equal(pool.idle, 1);
     await destination.quiet();
-    while (pool.idle > 0) await new Promise(setImmediate);
+    await until(() => pool.idle === 0);
     assert.notEqual(await use(pool, destination), first);
     assert.equal(destination.connections, 2);
   });
@@ -79,7 +80,7 @@ describe('an unused connection', () => {
     await use(pool, destination);
     assert.equal(pool.idle, 1);
     await destination.close();
-    while (pool.idle > 0) await new Promise(setImmediate);
+    await until(() => pool.idle === 0);
   });
 
   it('gives way to a newer one when there are too many: of its origin, or the one unused for longest', async () => {

@@ -10,7 +10,12 @@ import { inputOf, openTarget, type Plan, runCampaign } from './campaign.ts';
 import { watchedCampaign } from './watched.ts';
 
 /** Those that go over a socket; the others take microseconds. */
-const INPUTS: Readonly<Record<string, number>> = { requests: 300, responses: 300, bodies: 2_000 };
+const INPUTS: Readonly<Record<string, number>> = {
+  requests: 300,
+  responses: 300,
+  frames: 300,
+  bodies: 2_000,
+};
 const INPUTS_DEFAULT = 5_000;
 const SEED = 'tests';
 const ENDLESS = { began: () => {}, isOver: () => false };
@@ -38,7 +43,7 @@ describe('whatever comes from outside', () => {
   }
 
   it('is every parser there is', () => {
-    assert.ok(targets.length >= 9, targets.join());
+    assert.ok(targets.length >= 11, targets.join());
   });
 });
 

@@ -5,7 +5,7 @@ import type { ExportRequest } from '../../../src/export/export-service.ts';
 import { BATCH_ELEMENTS_MAX, readExportCall } from '../../../src/http/export-call.ts';
 import { type FuzzTarget, mustBe } from '../target.ts';
 
-const ATTEMPTS_MAX = 9;
+const RULES = { idempotencyHeader: undefined, attemptsMax: 9, takesBatches: true };
 
 export function open(): FuzzTarget {
   return {
@@ -49,7 +49,7 @@ export function open(): FuzzTarget {
     ],
     check(input) {
       try {
-        const call = readExportCall(input, undefined, ATTEMPTS_MAX);
+        const call = readExportCall(input, RULES);
         const given = JSON.parse(Buffer.from(input).toString('utf8'));
         const elements: unknown[] = call.isBatch ? given : [given];
         assert.ok(elements.length <= BATCH_ELEMENTS_MAX);

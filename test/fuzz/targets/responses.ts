@@ -54,7 +54,7 @@ export async function open(): Promise<FuzzTarget> {
     ],
     async check(input) {
       answer = input;
-      const { outcome } = await deliverer.deliver(job, never);
+      const { outcome } = await deliverer.deliver(job, never, () => true);
       if (outcome.kind === 'answered') {
         const { status, body } = outcome.answer;
         assert.ok(status >= 100 && status <= 999);
