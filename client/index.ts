@@ -27,6 +27,15 @@ export {
 export type { ExportContent, NewExport } from './submission.ts';
 export type { StreamOptions, StreamResult } from './submit-stream.ts';
 export type { TokenRequest, TokenSource } from './token.ts';
+export {
+  type ReceiverKeys,
+  type VerifiedWebhook,
+  type WebhookHeaders,
+  type WebhookVerificationCode,
+  WebhookVerificationError,
+  WebhookVerifier,
+  type WebhookVerifierOptions,
+} from './webhook-verifier.ts';
 export type {
   JsonValue,
   WireError,
@@ -36,5 +45,7 @@ export type {
   WirePoll,
   WireProblem,
   WireResponse,
+  WireSigningKey,
+  WireSigningKeys,
   WireState,
 } from './wire.ts';

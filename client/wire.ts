@@ -82,3 +82,21 @@ export interface WireProblem {
   detail: string;
   code: string;
 }
+
+/** A public key that deliveries are signed with: a JSON web key (RFC 7517, RFC 8037). */
+export interface WireSigningKey {
+  kty: 'OKP';
+  crv: 'Ed25519';
+  /** The key, base64url. */
+  x: string;
+  kid: string;
+  use: 'sig';
+  alg: 'EdDSA';
+  /** There when the key was replaced: when the service stops signing with it, in seconds since 1970. */
+  exp?: number;
+}
+
+/** What `/.well-known/export-signing-keys` answers; the newest key is the first. */
+export interface WireSigningKeys {
+  keys: WireSigningKey[];
+}

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { v7 as uuidV7 } from 'uuid';
+import { parseNetwork } from './addresses/network.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import type { Config } from './config.ts';
 import { Dispatcher, type DispatchObserver } from './delivery/dispatcher.ts';
-import { createEgressGuard, type EgressGuard, parseNetwork } from './delivery/egress-guard.ts';
-import { HttpDeliverer } from './delivery/http-deliverer.ts';
+import { createEgressGuard, type EgressGuard } from './delivery/egress-guard.ts';
+import { HttpDeliverer, type HttpDelivererOptions } from './delivery/http-deliverer.ts';
 import { Chore } from './export/chore.ts';
 import { type Clock, systemClock } from './export/clock.ts';
 import { Consent } from './export/consent.ts';
@@ -18,6 +19,7 @@ import { deleteOldResults, endOldExports, eraseOldPayloads, Purge } from './expo
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } from './http/server.ts';
+import { SigningKeys } from './keys/signing-keys.ts';
 import { openDigest, openMasterKey } from './keys/store-keys.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
 import { findServerTls } from './server-tls.ts';
@@ -64,9 +66,17 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const tls = await findServerTls(config);
   const guard = egressGuardOf(config);
   const retryPolicy = { retryBaseMs: config.retryBaseMs };
+  let ownPort: number | null = null;
   const deliverer =
     overrides.deliverer ??
-    cleanup.use(usingSetting('--destination-ca', () => httpDelivererOf(config, guard, clock)));
+    cleanup.use(
+      usingSetting('--destination-ca', () =>
+        httpDelivererOf(config, guard, clock, {
+          ownPort: () => ownPort,
+          signer: { sign: (message) => signingKeys.sign(message) },
+        }),
+      ),
+    );
 
   const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
   const masterKey = await openMasterKey(store.secrets, config.keyFile);
@@ -74,6 +84,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const digest = await openDigest(store.secrets, masterKey);
   const random = overrides.random ?? Math.random;
   const rootKeys = cleanup.use(await openRootKeys({ secrets: store.secrets, masterKey, clock, random, log }));
+  const signingKeys = await SigningKeys.open({ secrets: store.secrets, masterKey, clock });
 
   const consent = new Consent();
   const dispatcher = new Dispatcher({
@@ -105,6 +116,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       attemptsMax: config.attemptsMax,
       pendingMax: config.pendingMax,
       waitingMax: config.waitingMax,
+      rateMax: config.rateMax,
       ageMsMax: config.ageMsMax,
     },
   });
@@ -126,16 +138,18 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     chore('ending old exports', () => endOldExports(store, clock)),
     chore('erasing old payloads', () => eraseOldPayloads(store, clock, config.keepPayloadsMs)),
     chore('emptying the log of the store', () => purge.step()),
+    chore('looking for new signing keys', () => signingKeys.upkeep()),
   ];
 
   const server = await createHttpServer({
     service,
-    owner: ownerActions(owner, rootKeys),
+    owner: ownerActions(owner, rootKeys, signingKeys, log),
     authorizer: new Authorizer({
       keys: rootKeys.keys,
       onKeyUsed: rootKeys.used,
       target: config.name,
       requireDestination: config.requireDestination,
+      clock,
     }),
     ...(tls.certificate && { tls: tls.certificate }),
     settings: {
@@ -147,6 +161,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       connectionsMax: config.connectionsMax,
       closeGraceMs: Math.min(SERVER_LIMITS.closeGraceMs, config.drainMsMax),
     },
+    signingKeys: () => signingKeys.publicKeys,
     readiness: () => readiness(store, rootKeys),
     log: { unexpectedError: (error) => log.error({ err: error }, 'a request met an unexpected error') },
     clock,
@@ -167,6 +182,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     throw listenError(error, config.host, config.port);
   });
   cleanup.use(tls.follow(server, clock, log));
+  ownPort = port;
   // Not before: a service that cannot listen must not change the key of the one that does.
   rootKeys.start();
   await dispatcher.start();
@@ -180,9 +196,19 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   };
 }
 
-function ownerActions(owner: OwnerService, rootKeys: RootKeys): OwnerActions {
+function ownerActions(
+  owner: OwnerService,
+  rootKeys: RootKeys,
+  signingKeys: SigningKeys,
+  log: Log,
+): OwnerActions {
   return {
     refreshRootKey: rootKeys.refresh,
+    async rotateSigningKey() {
+      const { id } = await signingKeys.rotate();
+      log.info({ key: id }, 'deliveries are signed with a new key; the old one signs on for a day');
+      return signingKeys.publicKeys;
+    },
     rules: () => owner.rules(),
     addRule: (rule) => owner.addRule(rule),
     removeRule: (id) => owner.removeRule(id),
@@ -212,16 +238,21 @@ async function openStore(config: Config, onDeath: (error: Error) => void): Promi
 }
 
 function egressGuardOf(config: Config): EgressGuard {
-  const allowNetworks = config.allowNetworks.map((cidr) => {
-    const network = parseNetwork(cidr);
-    if (network === null) throw new Error(`--allow-network ${cidr} is not a network.`);
-    return network;
+  return createEgressGuard({
+    allowHttp: config.allowHttp,
+    allowNetworks: config.allowNetworks.map(parseNetwork),
   });
-  return createEgressGuard({ allowHttp: config.allowHttp, allowNetworks });
 }
 
-function httpDelivererOf(config: Config, guard: EgressGuard, clock: Clock): HttpDeliverer {
+function httpDelivererOf(
+  config: Config,
+  guard: EgressGuard,
+  clock: Clock,
+  /** What is known only once the store is open, or once we listen. */
+  later: Pick<HttpDelivererOptions, 'ownPort' | 'signer'>,
+): HttpDeliverer {
   return new HttpDeliverer({
+    ...later,
     guard,
     clock,
     version: VERSION,

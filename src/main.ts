@@ -29,6 +29,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'key',
+    {
+      summary: 'Show the public key that receivers check deliveries with, or make a new one',
+      run: async (args, env, io) => (await import('../cli/key.ts')).run(args, env, io),
+    },
+  ],
+  [
     'root-key',
     {
       summary: 'Get a new root key from the arbiter',

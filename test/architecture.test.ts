@@ -15,15 +15,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/export': [],
   'src/macaroon': [],
   'src/ledger': [],
+  'src/addresses': [],
   client: [],
   'src/auth': ['src/export', 'src/macaroon'],
   'src/store': ['src/export'],
   'src/arbiter': ['src/export'],
-  'src/delivery': ['src/export'],
+  'src/delivery': ['src/export', 'src/addresses'],
   'src/keys': ['src/export'],
   'src/http': ['src/export', 'src/auth', 'src/version.ts', 'client/wire.ts'],
   'src/tls': ['src/export'],
-  'src/config': [],
+  'src/config': ['src/addresses'],
   'src/telemetry': ['src/config'],
 };
 
@@ -32,6 +33,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   'src/export': ['node:assert/strict'],
   'src/macaroon': ['node:crypto', 'node:buffer'],
   'src/ledger': ['node:crypto'],
+  'src/addresses': ['node:net', 'ipaddr.js'],
   client: [],
 };
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import { type ErrorCode, ExportError } from '../export/errors.ts';
 import { TOKEN_BYTES_MAX } from '../macaroon/bounds.ts';
 import { encode } from '../macaroon/codec.ts';
@@ -101,13 +102,89 @@ test('a token that was verified is refused as soon as its key has left the ring'
   assert.equal(authorizer.authenticate(token).client, 'app');
 });
 
-test('a refusal is not remembered: the same token passes once its key is there', () => {
+test('a refusal holds for the ring it was made with: the same token passes once its key is there', () => {
   const { authorizer, ring } = setUp();
   ring.keys = [newest];
   const token = tokenOf(older);
   assertRefused(() => authorizer.authenticate(token), 'invalid_token');
   ring.keys = [newest, older];
   assert.equal(authorizer.authenticate(token).client, 'app');
+});
+
+const RING_OF_16 = Array.from({ length: 16 }, (_, index) => Buffer.from(`key ${index}`));
+
+/** As costly as a token can be; its signature is nobody's. */
+function forged(caveatCount: number, id: number): string {
+  const narrow = Array.from({ length: caveatCount }, () => 'path = *');
+  return encode(mint({ rootKey: Buffer.from('nobody'), identifier: String(id), caveats: narrow }), 'v2');
+}
+
+/** How many of `tokens` are judged before the service is too busy with unknown ones. */
+function judgedOf(authorizer: Authorizer, tokens: readonly string[]): number {
+  for (const [index, token] of tokens.entries()) {
+    try {
+      authorizer.authenticate(token);
+    } catch (error) {
+      if (error instanceof ExportError && error.code === 'rate_limited') return index;
+    }
+  }
+  return tokens.length;
+}
+
+test('work for unknown tokens is bounded: then they are told to come again later, and pass later', () => {
+  const clock = new ManualClock();
+  const { authorizer, ring } = setUp({ clock });
+  ring.keys = RING_OF_16;
+  const costly = Array.from({ length: 40 }, (_, id) => forged(256, id));
+  // 16 times 258 HMACs each, of 100,000 a second.
+  assert.equal(judgedOf(authorizer, costly), 24);
+  const error = assertRefused(() => authorizer.authenticate(costly[30]), 'rate_limited');
+  assert.ok(
+    error.retryAfterSeconds !== undefined && error.retryAfterSeconds > 0 && error.retryAfterSeconds < 1,
+  );
+  clock.advance(Math.ceil(error.retryAfterSeconds * 1_000));
+  assertRefused(() => authorizer.authenticate(costly[30]), 'invalid_token');
+});
+
+test('work for unknown tokens is bounded to the HMAC', () => {
+  // Two keys, and for each the derivation, the identifier and four caveats: twelve.
+  for (const [hmacsPerSecond, passes] of [
+    [24, true],
+    [23, false],
+  ] as const) {
+    const { authorizer } = setUp({ clock: new ManualClock(), hmacsPerSecond });
+    authorizer.authenticate(tokenOf(newest, 'one'));
+    if (passes) authorizer.authenticate(tokenOf(newest, 'two'));
+    else assertRefused(() => authorizer.authenticate(tokenOf(newest, 'two')), 'rate_limited');
+  }
+});
+
+test('a token that is known passes while the service is busy with others, and a small new one does too', () => {
+  const { authorizer, ring } = setUp({ clock: new ManualClock() });
+  ring.keys = [newest, ...RING_OF_16.slice(1)];
+  const known = tokenOf(newest, 'known');
+  authorizer.authenticate(known);
+  const costly = Array.from({ length: 40 }, (_, id) => forged(256, id));
+  assert.ok(judgedOf(authorizer, costly) < costly.length);
+  assert.equal(authorizer.authenticate(known).client, 'known');
+  assert.equal(authorizer.authenticate(tokenOf(newest, 'new')).client, 'new');
+});
+
+test('a token that was refused costs nothing when it comes again, also when there is no work left', () => {
+  const { authorizer, ring } = setUp({ clock: new ManualClock() });
+  ring.keys = RING_OF_16;
+  const stale = tokenOf(Buffer.from('a key that has left'));
+  assertRefused(() => authorizer.authenticate(stale), 'invalid_token');
+  judgedOf(authorizer, Array.from({ length: 2_000 }, (_, id) => forged(4, id)).slice(0, 400));
+  for (let n = 0; n < 10_000; n += 1) assertRefused(() => authorizer.authenticate(stale), 'invalid_token');
+});
+
+test('what was refused is remembered up to 512 tokens', () => {
+  const { authorizer } = setUp({ clock: new ManualClock(), hmacsPerSecond: 6 * 2 * 513 });
+  const tokens = Array.from({ length: 513 }, (_, id) => forged(4, id));
+  for (const token of tokens) assertRefused(() => authorizer.authenticate(token), 'invalid_token');
+  assertRefused(() => authorizer.authenticate(tokens[1]), 'invalid_token');
+  assertRefused(() => authorizer.authenticate(tokens[0]), 'rate_limited');
 });
 
 /** A token that was remembered shares its parsed caveats with the first answer. */

@@ -1,6 +1,8 @@
+import { type Clock, systemClock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
+import { RateLimiter } from '../export/rate-limiter.ts';
 import { decode } from '../macaroon/codec.ts';
-import { type Macaroon, verify } from '../macaroon/macaroon.ts';
+import { hmacsToVerify, type Macaroon, verify } from '../macaroon/macaroon.ts';
 import { MalformedMacaroonError } from '../macaroon/malformed-macaroon-error.ts';
 import { textOf } from '../macaroon/text.ts';
 import { type Caveat, parseCaveat } from './caveats.ts';
@@ -10,9 +12,9 @@ import {
   clearOwner,
   clearPoll,
   clearRequest,
-  type Denial,
   type DestinationAccess,
 } from './clear.ts';
+import type { Denial } from './denials.ts';
 
 /** A token whose signature holds. Its caveats are still to be cleared. */
 export interface VerifiedToken {
@@ -35,10 +37,23 @@ export interface AuthorizerOptions {
   readonly requireDestination: boolean;
   /** Most verified tokens that are remembered; {@link CACHED_TOKENS_MAX} when left out, 0 for none. */
   readonly cacheMax?: number;
+  /** HMACs a second for tokens that are not remembered; {@link HMACS_PER_SECOND_MAX} when left out, 0 for any number. */
+  readonly hmacsPerSecond?: number;
+  /** Left out, the system's. */
+  readonly clock?: Clock;
 }
 
 /** A box has tens of apps with a few tokens each; at 8 KiB a token this bounds the memory to tens of MB. */
 export const CACHED_TOKENS_MAX = 2048;
+
+/**
+ * Anybody can send a token that costs 256 HMACs under each of 16 keys, about 9 ms, and sign it with nothing. At 2.2 µs
+ * an HMAC this many are a fifth of a core. An app's token costs about seven, once: then it is remembered.
+ */
+export const HMACS_PER_SECOND_MAX = 100_000;
+
+/** An app that goes on with a token whose key is gone costs a look into this list. At 8 KiB each, 4 MiB. */
+const REFUSED_TOKENS_MAX = 512;
 
 const NO_ROOT_KEY_RETRY_SECONDS = 5;
 
@@ -61,6 +76,9 @@ export class Authorizer {
    * again.
    */
   readonly #cache = new Map<string, CachedToken>();
+  /** Tokens that no key of the list signed, the oldest first. */
+  readonly #refused = new Map<string, readonly Uint8Array[]>();
+  readonly #work: RateLimiter;
 
   constructor(options: AuthorizerOptions) {
     this.#keys = options.keys;
@@ -68,17 +86,21 @@ export class Authorizer {
     this.#target = options.target;
     this.#requireDestination = options.requireDestination;
     this.#cacheMax = options.cacheMax ?? CACHED_TOKENS_MAX;
+    this.#work = new RateLimiter({
+      perSecond: options.hmacsPerSecond ?? HMACS_PER_SECOND_MAX,
+      clock: options.clock ?? systemClock,
+    });
   }
 
   /**
    * Whose token this is, as {@link presentedToken} found it. Throws `no_root_key`, `missing_token`,
-   * `malformed_token` or `invalid_token`, judged in this order.
+   * `malformed_token`, `rate_limited` (too many unknown tokens at once) or `invalid_token`, judged in this order.
    */
   authenticate(tokenText: string | undefined): VerifiedToken {
     const keys = this.#keys();
     if (keys.length === 0) throw noRootKey();
     if (tokenText === undefined || tokenText === '') throw missingToken();
-    const token = this.#recall(tokenText, keys) ?? verifyToken(tokenText, keys);
+    const token = this.#recall(tokenText, keys) ?? this.#verify(tokenText, keys);
     this.#remember(tokenText, token);
     this.#onKeyUsed(token.key);
     return { client: token.client, caveats: token.caveats };
@@ -107,33 +129,51 @@ export class Authorizer {
     throwIfDenied(clearOwner(token.caveats, { ...access, target: this.#target }));
   }
 
+  #verify(tokenText: string, keys: readonly Uint8Array[]): CachedToken {
+    if (isSameList(this.#refused.get(tokenText), keys)) throw invalidToken();
+    const macaroon = decodeToken(tokenText);
+    const client = textOf(macaroon.identifier);
+    // Two clients must never become one, and a lossy conversion would make them so.
+    if (client === undefined) throw malformedToken('The identifier of the token is not UTF-8.');
+    this.#refuseTooMuchWork(keys.length * hmacsToVerify(macaroon));
+    const key = keys.find((candidate) => verify(macaroon, candidate));
+    if (key === undefined) {
+      keepNewest(this.#refused, tokenText, keys, REFUSED_TOKENS_MAX);
+      throw invalidToken();
+    }
+    return { key, client, caveats: macaroon.caveats.map(parseCaveat) };
+  }
+
+  #refuseTooMuchWork(hmacs: number): void {
+    const waitMs = this.#work.take('', hmacs);
+    if (waitMs > 0) throw tooManyUnknown(waitMs);
+  }
+
   #recall(tokenText: string, keys: readonly Uint8Array[]): CachedToken | undefined {
     const cached = this.#cache.get(tokenText);
     return cached !== undefined && keys.includes(cached.key) ? cached : undefined;
   }
 
-  /** Also moves a token that was there to the young end: a Map keeps the order of insertion. */
+  /** Also moves a token that was there to the young end. */
   #remember(tokenText: string, token: CachedToken): void {
-    if (this.#cacheMax === 0) return;
-    this.#cache.delete(tokenText);
-    if (this.#cache.size >= this.#cacheMax) {
-      for (const oldest of this.#cache.keys()) {
-        this.#cache.delete(oldest);
-        break;
-      }
-    }
-    this.#cache.set(tokenText, token);
+    if (this.#cacheMax > 0) keepNewest(this.#cache, tokenText, token, this.#cacheMax);
   }
 }
 
-function verifyToken(tokenText: string, keys: readonly Uint8Array[]): CachedToken {
-  const macaroon = decodeToken(tokenText);
-  const client = textOf(macaroon.identifier);
-  // Two clients must never become one, and a lossy conversion would make them so.
-  if (client === undefined) throw malformedToken('The identifier of the token is not UTF-8.');
-  const key = keys.find((candidate) => verify(macaroon, candidate));
-  if (key === undefined) throw invalidToken();
-  return { key, client, caveats: macaroon.caveats.map(parseCaveat) };
+/** Puts an entry at the young end of a map, which keeps the order of insertion, and lets the oldest go. */
+function keepNewest<T>(map: Map<string, T>, key: string, value: T, max: number): void {
+  map.delete(key);
+  if (map.size >= max) {
+    for (const oldest of map.keys()) {
+      map.delete(oldest);
+      break;
+    }
+  }
+  map.set(key, value);
+}
+
+function isSameList(one: readonly Uint8Array[] | undefined, other: readonly Uint8Array[]): boolean {
+  return one?.length === other.length && one.every((key, index) => key === other[index]);
 }
 
 function decodeToken(tokenText: string): Macaroon {
@@ -170,6 +210,14 @@ function malformedToken(reason: string): ExportError {
   return new ExportError(
     'malformed_token',
     `${reason} Send the token exactly as the box gave it to you: a macaroon in base64 (v1, v2) or as v2 JSON.`,
+  );
+}
+
+function tooManyUnknown(waitMs: number): ExportError {
+  return new ExportError(
+    'rate_limited',
+    'The service is busy with tokens that it does not know. One that it accepted lately passes at once; send this one again later.',
+    { retryAfterSeconds: waitMs / 1_000 },
   );
 }
 

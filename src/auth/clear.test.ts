@@ -8,9 +8,10 @@ import {
   clearOwner,
   clearPoll,
   clearRequest,
+  namedDestination,
   permitsDestination,
-  SHOWN_CHARACTERS_MAX,
 } from './clear.ts';
+import { SHOWN_CHARACTERS_MAX } from './denials.ts';
 
 const now = Date.parse('2026-11-24T12:00:00Z');
 const access: Access = { target: 'export-service', method: 'POST', path: '/lp/export', now };
@@ -43,7 +44,7 @@ test('each request caveat refuses a request that differs, and says what differs'
     const denial = request(full, changed);
     assert.equal(denial?.code, 'caveat_refused');
     assert.ok(denial.detail.includes(said) && denial.detail.includes(had), denial.detail);
-    assert.match(denial.detail, /Ask the box for a token with "/);
+    assert.match(denial.detail, /[Aa]sk the box for a token with "/);
   }
 });
 
@@ -133,6 +134,22 @@ test('two different destinations never both hold', () => {
     assert.equal(destination(texts, { destination: url })?.code, 'caveat_refused');
     assert.ok(!permitsDestination(parsed(texts), url));
   }
+});
+
+test('the named destination is the only one that can be permitted', () => {
+  const other = 'https://b.example/';
+  for (const texts of [
+    destined,
+    [...destined, 'destination = https://b.example/'],
+    [...full, 'destination = '],
+  ]) {
+    const named = namedDestination(parsed(texts));
+    for (const url of ['https://a.example/in', other, '']) {
+      assert.ok(!permitsDestination(parsed(texts), url) || url === named, `${texts.at(-1)} ${url}`);
+    }
+  }
+  assert.equal(namedDestination(parsed(full)), null);
+  assert.equal(namedDestination(parsed(destined)), 'https://a.example/in');
 });
 
 test('a token without a destination is refused, unless that is allowed', () => {

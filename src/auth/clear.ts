@@ -1,4 +1,18 @@
 import type { Caveat } from './caveats.ts';
+import {
+  caveatMissing,
+  type Denial,
+  destinationMissing,
+  expired,
+  notTheOwners,
+  notUnderstood,
+  otherDestination,
+  otherMethod,
+  otherPath,
+  otherTarget,
+  thirdParty,
+  tooManyBytes,
+} from './denials.ts';
 
 /**
  * Clearing: each caveat of a verified token is asked about one request, and one that says no, or that we
@@ -24,17 +38,8 @@ export interface DestinationAccess {
   readonly dataBytes: number;
 }
 
-/** Why a token does not clear: the code of interface section 4 and what to do about it. */
-export interface Denial {
-  readonly code: 'caveat_refused' | 'caveat_missing' | 'destination_missing';
-  readonly detail: string;
-}
-
 /** Without one of these a token would be good for any service, method or path. */
 const REQUIRED = ['target', 'method', 'path'] as const;
-
-/** Most characters of a caveat, or of the request's part it is about, that a message repeats. */
-export const SHOWN_CHARACTERS_MAX = 200;
 
 /** First stage, before the body is read: every caveat but `destination` and `data-bytes`. */
 export function clearRequest(caveats: readonly Caveat[], access: Access): Denial | undefined {
@@ -51,7 +56,7 @@ export function clearDestination(
 ): Denial | undefined {
   return (
     firstDenial(caveats, (caveat) => judgeForDestination(caveat, access)) ??
-    destinationMissing(caveats, requireDestination)
+    requiredDestinationMissing(caveats, requireDestination, access.destination)
   );
 }
 
@@ -60,7 +65,7 @@ export function clearDestination(
  * of the URL that was stored: a "no" there must look like an export that never was.
  */
 export function clearPoll(caveats: readonly Caveat[], requireDestination: boolean): Denial | undefined {
-  return destinationMissing(caveats, requireDestination);
+  return requiredDestinationMissing(caveats, requireDestination, null);
 }
 
 /** Paths that no app's token opens. */
@@ -85,6 +90,15 @@ export function permitsDestination(caveats: readonly Caveat[], url: string): boo
   return caveats.every((caveat) => caveat.kind !== 'destination' || namesDestination(caveat.value, url));
 }
 
+/**
+ * The only URL that {@link permitsDestination} can say yes to, so that others need not be looked at; null when there is
+ * no `destination` caveat. With two that differ there is none: it names one, and that one is not permitted either.
+ */
+export function namedDestination(caveats: readonly Caveat[]): string | null {
+  const named = caveats.find((caveat) => caveat.kind === 'destination');
+  return named?.kind === 'destination' ? named.value : null;
+}
+
 function firstDenial(
   caveats: readonly Caveat[],
   judge: (caveat: Caveat) => Denial | undefined,
@@ -99,11 +113,11 @@ function firstDenial(
 function judgeForRequest(caveat: Caveat, access: Access): Denial | undefined {
   switch (caveat.kind) {
     case 'target':
-      return caveat.value === access.target ? undefined : differs(caveat, access.target);
+      return caveat.value === access.target ? undefined : otherTarget(caveat, access.target);
     case 'method':
-      return permitsMethod(caveat.value, access.method) ? undefined : differs(caveat, access.method);
+      return permitsMethod(caveat.value, access.method) ? undefined : otherMethod(caveat, access.method);
     case 'path':
-      return permitsPath(caveat.value, access.path) ? undefined : differs(caveat, access.path);
+      return permitsPath(caveat.value, access.path) ? undefined : otherPath(caveat, access.path);
     case 'time':
       return access.now < caveat.beforeMs ? undefined : expired(caveat, access.now);
     case 'unknown':
@@ -121,7 +135,7 @@ function judgeForDestination(caveat: Caveat, access: DestinationAccess): Denial 
     case 'destination':
       return namesDestination(caveat.value, access.destination)
         ? undefined
-        : differs(caveat, access.destination);
+        : otherDestination(caveat, access.destination);
     case 'data-bytes':
       return access.dataBytes <= caveat.bytesMax ? undefined : tooManyBytes(caveat, access.dataBytes);
     default:
@@ -131,11 +145,7 @@ function judgeForDestination(caveat: Caveat, access: DestinationAccess): Denial 
 
 function judgeForOwner(caveat: Caveat): Denial | undefined {
   const isApps = caveat.kind === 'destination' || (caveat.kind === 'path' && !isOwnerPath(caveat.value));
-  if (!isApps) return undefined;
-  return refused(
-    `The token says ${shown(caveat.text)}, so it is an app's. The owner's paths take a token whose path caveats begin ` +
-      `with ${OWNER_PATHS} and that has no destination caveat: token mint --path '/owner/*' --method '*' makes one.`,
-  );
+  return isApps ? notTheOwners(caveat, OWNER_PATHS) : undefined;
 }
 
 /** `*` clears every method: for whoever may read and change alike, such as the box's own page. */
@@ -164,74 +174,14 @@ function namesDestination(said: string, had: string): boolean {
 
 function requiredMissing(caveats: readonly Caveat[], access: Access): Denial | undefined {
   const missing = REQUIRED.filter((kind) => !caveats.some((caveat) => caveat.kind === kind));
-  if (missing.length === 0) return undefined;
-  const wanted = missing.map((kind) => shown(`${kind} = ${access[kind]}`));
-  return {
-    code: 'caveat_missing',
-    detail: `The token has no ${listed(missing)} caveat. Ask the box for a token with ${listed(wanted)}.`,
-  };
+  return missing.length === 0 ? undefined : caveatMissing(missing.map((kind) => [kind, access[kind]]));
 }
 
-function destinationMissing(caveats: readonly Caveat[], requireDestination: boolean): Denial | undefined {
-  if (!requireDestination || caveats.some((caveat) => caveat.kind === 'destination')) return undefined;
-  return {
-    code: 'destination_missing',
-    detail:
-      'The token has no destination caveat, so it would be good for every destination. ' +
-      'Ask the box for a token with "destination = URL", the URL exactly as it is sent in uri.',
-  };
-}
-
-function differs(
-  caveat: Caveat & { kind: 'target' | 'method' | 'path' | 'destination' },
-  had: string,
-): Denial {
-  return refused(
-    `The token says ${shown(caveat.text)}, and the ${caveat.kind} of the request is ${shown(had)}. ` +
-      `Ask the box for a token with ${shown(`${caveat.kind} = ${had}`)}.`,
-  );
-}
-
-function expired(caveat: Caveat, now: number): Denial {
-  return refused(
-    `The token says ${shown(caveat.text)}, and the request came at ${new Date(now).toISOString()}. ` +
-      'Ask the box for a new token.',
-  );
-}
-
-function tooManyBytes(caveat: Caveat, dataBytes: number): Denial {
-  return refused(
-    `The token says ${shown(caveat.text)}, and the data of the request has ${dataBytes} bytes. ` +
-      'Send less at once, or ask the box for a token that allows more.',
-  );
-}
-
-function notUnderstood(caveat: Caveat): Denial {
-  return refused(
-    `The token says ${shown(caveat.text)}, which is no caveat this service understands, so no request clears ` +
-      'it. Ask the box for a token with none but "target = NAME", "method = METHOD", "path = PATH", ' +
-      '"destination = URL", "time < RFC 3339 TIME" and "data-bytes <= NUMBER".',
-  );
-}
-
-function thirdParty(caveat: Caveat): Denial {
-  return refused(
-    `The token has a third-party caveat, to be discharged at ${shown(caveat.text)}, and the request has no ` +
-      'discharge this service takes. Ask the box for a token without third-party caveats.',
-  );
-}
-
-function refused(detail: string): Denial {
-  return { code: 'caveat_refused', detail };
-}
-
-/** Quoted and cut; what could change the look of a log or a terminal is made visible instead. */
-function shown(text: string): string {
-  const cut = text.slice(0, SHOWN_CHARACTERS_MAX).toWellFormed();
-  const visible = cut.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD');
-  return text.length > SHOWN_CHARACTERS_MAX ? `"${visible}…"` : `"${visible}"`;
-}
-
-function listed(words: readonly string[]): string {
-  return new Intl.ListFormat('en', { type: 'conjunction' }).format(words);
+function requiredDestinationMissing(
+  caveats: readonly Caveat[],
+  requireDestination: boolean,
+  destination: string | null,
+): Denial | undefined {
+  const isThere = caveats.some((caveat) => caveat.kind === 'destination');
+  return requireDestination && !isThere ? destinationMissing(destination) : undefined;
 }

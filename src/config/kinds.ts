@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
+import { isMappedNetwork, NetworkError, parseNetwork } from '../addresses/network.ts';
 import { formatDurationMs, formatSizeBytes, parseDurationMs, parseSizeBytes } from './quantities.ts';
 
 /** What a value looks like where it is shown to people or written as JSON. */
@@ -222,22 +222,13 @@ export const networks: Kind<readonly string[]> = {
   show: (value) => value,
 };
 
+/** @throws IllFormed */
 function checkNetwork(text: string): void {
-  const refuse = (rule: string): never => {
-    throw new IllFormed(rule, text);
-  };
-  const [, address = '', bits = ''] = /^([^/%]+)\/(\d{1,3})$/.exec(text) ?? [];
-  // node:net first: ipaddr.js also reads 10.1 and 012.0.0.1, which people do not mean.
-  if (isIP(address) === 0 || Number(bits) > (isIP(address) === 4 ? 32 : 128)) {
-    refuse('must be a network such as 10.0.0.0/8 or fd00::/8');
-  }
-  const parsed = ipaddr.parse(address);
-  if (parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress()) {
-    refuse('must be written as the IPv4 network it stands for');
-  }
-  const network = (parsed.kind() === 'ipv4' ? ipaddr.IPv4 : ipaddr.IPv6).networkAddressFromCIDR(text);
-  // 10.1.2.3/8 may be meant as one machine: opening 16 million instead is not ours to guess.
-  if (network.toString() !== parsed.toString()) {
-    refuse(`must begin where the network begins: ${network}/${Number(bits)}`);
+  try {
+    const network = parseNetwork(text);
+    if (isMappedNetwork(network)) throw new NetworkError('must be written as the IPv4 network it stands for');
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error;
+    throw new IllFormed(error.message, text);
   }
 }

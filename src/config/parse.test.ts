@@ -35,6 +35,7 @@ const ROWS: Readonly<Record<keyof Config, Row>> = {
   bodyBytesMax: ['--body-bytes-max', 'EXPORT_BODY_BYTES_MAX', '2MiB', 2_097_152],
   responseBytesMax: ['--response-bytes-max', 'EXPORT_RESPONSE_BYTES_MAX', '100', 100],
   pendingMax: ['--pending-max', 'EXPORT_PENDING_MAX', '3', 3],
+  rateMax: ['--rate-max', 'EXPORT_RATE_MAX', '50', 50],
   waitingMax: ['--waiting-max', 'EXPORT_WAITING_MAX', '0', 0],
   connectionsMax: ['--connections-max', 'EXPORT_CONNECTIONS_MAX', '3', 3],
   storeBytesMax: ['--store-bytes-max', 'EXPORT_STORE_BYTES_MAX', '2GiB', 2_147_483_648],
@@ -70,6 +71,7 @@ const DEFAULTS: Config = {
   bodyBytesMax: 1_048_576,
   responseBytesMax: 65_536,
   pendingMax: 100_000,
+  rateMax: 0,
   waitingMax: 10_000,
   connectionsMax: 15_000,
   storeBytesMax: 10_737_418_240,
@@ -166,6 +168,13 @@ test('the key file and the store are inside the data folder unless told otherwis
   assert.deepEqual(inside('/data//'), ['/data/store.key', '/data/exports.db']);
   assert.deepEqual(inside('/'), ['/store.key', '/exports.db']);
   assert.deepEqual(inside('/$&'), ['/$&/store.key', '/$&/exports.db']);
+  assert.deepEqual(inside('data'), ['./data/store.key', './data/exports.db']);
+  assert.deepEqual(inside('../data'), ['../data/store.key', '../data/exports.db']);
+  // Found by `npm run fuzz`: the default store was refused, without a word of which setting was wrong.
+  assert.deepEqual(inside('//data'), ['/data/store.key', '/data/exports.db']);
+  assert.deepEqual(inside('///'), ['/store.key', '/exports.db']);
+  assert.deepEqual(inside(':memory:'), ['./:memory:/store.key', './:memory:/exports.db']);
+  assert.deepEqual(inside('file:x'), ['./file:x/store.key', './file:x/exports.db']);
   assert.equal(parseConfig([], { EXPORT_DATA_DIR: '/d' }).keyFile, '/d/store.key');
 });
 
@@ -181,6 +190,7 @@ const EDGES: readonly (readonly [flag: string, inside: readonly string[], outsid
   ['--lane-concurrency', ['1', '10000'], ['0', '10001']],
   ['--concurrency', ['1', '100000'], ['0', '100001']],
   ['--pending-max', ['1', '1000000000'], ['0', '1000000001']],
+  ['--rate-max', ['0', '1000000'], ['1000001', '-1', '1.5']],
   ['--waiting-max', ['0', '1000000'], ['1000001', '-1']],
   ['--attempt-timeout', ['1ms', '1d'], ['0s', '25h', '30']],
   ['--retry-base', ['1ms', '1d'], ['0ms', '2d']],

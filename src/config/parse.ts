@@ -104,11 +104,17 @@ function read(key: SettingKey, found: FoundText | null | undefined): unknown {
 
 function defaultValue(setting: Setting<unknown>, dataDir: string): unknown {
   if (!setting.default?.includes('<data-dir>')) return setting.unset;
-  const inside = dataDir.replace(/(?<=.)\/+$/, '');
   // As a function: a `$` in the folder's name is no pattern.
-  return setting.kind.parse(
-    setting.default.replace('<data-dir>/', () => (inside === '/' ? '/' : `${inside}/`)),
-  );
+  return setting.kind.parse(setting.default.replace('<data-dir>', () => asFolder(dataDir)));
+}
+
+/**
+ * The data folder as it stands in a default: `sqlite:` takes two slashes, `:memory:` and `file:` at the beginning of a
+ * path for something else than a folder.
+ */
+function asFolder(dataDir: string): string {
+  const path = dataDir.replace(/^\/{2,}/, '/').replace(/\/+$/, '');
+  return path === '' || /^[./]/.test(path) ? path : `./${path}`;
 }
 
 /**

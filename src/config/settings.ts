@@ -252,6 +252,15 @@ export const SETTINGS = {
     default: '100000',
     meaning: 'Unfinished exports per client and destination',
   }),
+  rateMax: setting(integer({ min: 0, max: 1_000_000 }), {
+    group: 'Limits',
+    flags: ['--rate-max'],
+    env: 'EXPORT_RATE_MAX',
+    default: '0',
+    meaning:
+      'New exports per second and client, on average; 0 is no limit. A client is a token identifier: where the arbiter ' +
+      'writes none, all apps are one',
+  }),
   waitingMax: setting(integer({ min: 0, max: 1_000_000 }), {
     group: 'Limits',
     flags: ['--waiting-max'],
@@ -286,8 +295,7 @@ export const SETTINGS = {
     flags: ['--keep-payloads'],
     env: 'EXPORT_KEEP_PAYLOADS',
     default: '0s',
-    meaning:
-      'How long the data of a finished export stays, so that it can be delivered again',
+    meaning: 'How long the data of a finished export stays, so that it can be delivered again',
   }),
   longPollMsMax: setting(durationMs({ min: 0, max: DAY }), {
     group: 'Limits',

@@ -19,6 +19,8 @@ export interface PoolLimits {
   readonly idlePerOriginMax: number;
   /** Unused connections that are kept at all. */
   readonly idleMax: number;
+  /** How long one is kept when the destination says nothing about it; {@link IDLE_DEFAULT_MS} when left out. */
+  readonly idleMs?: number;
 }
 
 export type RequestOptions = Omit<Dispatcher.RequestOptions, 'origin'>;
@@ -45,7 +47,12 @@ export class Connection {
   #bytesReadBefore: number | null = null;
   #mayLeave: () => boolean = () => true;
 
-  constructor(url: URL, connector: Connector, onDisconnect: (connection: Connection) => void) {
+  constructor(
+    url: URL,
+    connector: Connector,
+    idleMs: number,
+    onDisconnect: (connection: Connection) => void,
+  ) {
     this.origin = url.origin;
     this.#connector = connector;
     this.#client = new Client(url.origin, {
@@ -58,7 +65,7 @@ export class Connection {
       // The attempt has one deadline over everything; two more clocks would only compete with it.
       headersTimeout: 0,
       bodyTimeout: 0,
-      keepAliveTimeout: IDLE_DEFAULT_MS,
+      keepAliveTimeout: idleMs,
       keepAliveMaxTimeout: IDLE_MAX_MS,
       keepAliveTimeoutThreshold: IDLE_HINT_MARGIN_MS,
     });
@@ -153,11 +160,17 @@ export class ConnectionPool implements AsyncDisposable {
 
   /** A connection whose socket is yet to be opened. */
   open(url: URL): Connection {
-    const connection = new Connection(url, this.#connector, (closed) => {
+    const { idleMs = IDLE_DEFAULT_MS } = this.#limits;
+    const connection = new Connection(url, this.#connector, idleMs, (closed) => {
       if (this.#idle.delete(closed)) this.discard(closed);
     });
     this.#all.add(connection);
     return connection;
+  }
+
+  /** How many connections are kept unused. */
+  get idle(): number {
+    return this.#idle.size;
   }
 
   /** Takes a connection back whose answer was read to the end. */
@@ -188,6 +201,10 @@ export class ConnectionPool implements AsyncDisposable {
 class IdleConnections {
   readonly #byOrigin = new Map<string, Connection[]>();
   #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
 
   add(connection: Connection): void {
     const kept = this.#byOrigin.get(connection.origin) ?? [];

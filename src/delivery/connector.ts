@@ -1,7 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
-import { AddressRefusedError, assertLiteralAllowed, type EgressGuard, hostOf } from './egress-guard.ts';
+import {
+  AddressRefusedError,
+  addressRefused,
+  assertLiteralAllowed,
+  type EgressGuard,
+  hostOf,
+} from './egress-guard.ts';
 
 /** The handshake failed, or the certificate is not one that we trust for this name. */
 export class TlsError extends Error {
@@ -26,6 +32,8 @@ export interface ConnectorOptions {
   readonly guard: EgressGuard;
   /** PEM certificates that are trusted besides the usual ones; null for none. */
   readonly destinationCa: string | null;
+  /** The port that this service listens on itself; null while it does not. Left out: it never does. */
+  readonly ownPort?: () => number | null;
 }
 
 /** Told once, with a socket that is ready for a request or with what went wrong. */
@@ -40,12 +48,14 @@ export interface SocketEvents {
 /** Opens sockets to addresses that the guard has allowed, and to no others. */
 export class Connector {
   readonly #guard: EgressGuard;
+  readonly #ownPort: () => number | null;
   /** Made once: reading the roots takes longer than a handshake. */
   readonly #secureContext: SecureContext;
 
   /** @throws TypeError when `destinationCa` holds no certificate */
-  constructor({ guard, destinationCa }: ConnectorOptions) {
+  constructor({ guard, destinationCa, ownPort = () => null }: ConnectorOptions) {
     this.#guard = guard;
+    this.#ownPort = ownPort;
     this.#secureContext = createSecureContext({
       minVersion: 'TLSv1.2',
       ...(destinationCa === null ? {} : { ca: [...getCACertificates('default'), checkedPem(destinationCa)] }),
@@ -94,7 +104,8 @@ export class Connector {
   #follow(socket: Socket, isTls: boolean, events: SocketEvents): void {
     let isTcpUp = false;
     let isTold = false;
-    socket.once('connect', () => {
+    // Before Node's own listener, which sends the TLS hello, and in it the name that we look for.
+    socket.prependOnceListener('connect', () => {
       isTcpUp = true;
       this.#confirmAddress(socket, events);
     });
@@ -116,11 +127,30 @@ export class Connector {
     const address = socket.remoteAddress ?? 'unknown';
     try {
       assertLiteralAllowed(address, this.#guard);
+      this.#refuseOurselves(socket, address);
       events.onAddress(address);
     } catch (error) {
       socket.destroy(error as AddressRefusedError);
     }
   }
+
+  /**
+   * No network that is opened, and no public address of this machine, opens the service to itself: what an app may not
+   * ask of us, it could otherwise have us ask. (Behind a port that another machine forwards, nobody can tell.)
+   */
+  #refuseOurselves(socket: Socket, address: string): void {
+    if (socket.remotePort !== this.#ownPort() || !isSameMachine(address, socket.localAddress)) return;
+    throw addressRefused('own_service', `${address}:${socket.remotePort} is this service itself`);
+  }
+}
+
+/** Whether both ends of a connection are here. Connecting to 127.0.0.2 comes from 127.0.0.1. */
+function isSameMachine(remote: string, local: string | undefined): boolean {
+  return remote === local || (isLoopback(remote) && isLoopback(local));
+}
+
+function isLoopback(address: string | undefined): boolean {
+  return address !== undefined && /^(?:::ffff:)?127\./.test(address);
 }
 
 function checkedPem(pem: string): string {

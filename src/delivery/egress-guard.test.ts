@@ -3,6 +3,7 @@ import type { LookupAddress } from 'node:dns';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
+import { type Network, parseNetwork } from '../addresses/network.ts';
 import {
   AddressRefusedError,
   assertLiteralAllowed,
@@ -10,17 +11,11 @@ import {
   createEgressGuard,
   hostOf,
   NameResolutionError,
-  type Network,
-  parseNetwork,
   type Resolver,
 } from './egress-guard.ts';
 
 const allow = (...cidrs: string[]): { allowNetworks: Network[] } => ({
-  allowNetworks: cidrs.map((cidr) => {
-    const network = parseNetwork(cidr);
-    assert.ok(network, cidr);
-    return network;
-  }),
+  allowNetworks: cidrs.map(parseNetwork),
 });
 
 const NOTHING_OPEN = allow();
@@ -111,6 +106,7 @@ describe('classifyAddress', () => {
     'mapped, in hexadecimal': (ip) => `::ffff:${hex(ip)}`,
     'mapped, written out': (ip) => `0:0:0:0:0:FFFF:${hex(ip)}`,
     NAT64: (ip) => `64:ff9b::${ip}`,
+    'local NAT64, in the last four bytes': (ip) => `64:ff9b:1::${ip}`,
     '6to4': (ip) => `2002:${hex(ip)}::1`,
     'a Teredo client': (ip) => `2001:0:808:808:8000:ffff:${turned(ip)}`,
     'a Teredo server': (ip) => `2001:0:${hex(ip)}:8000:ffff:${turned('8.8.8.8')}`,
@@ -132,20 +128,34 @@ describe('classifyAddress', () => {
     });
   }
 
-  it('refuses a local NAT64 address unless every place for the IPv4 address has an allowed one', () => {
-    assert.equal(verdict('64:ff9b:1:7f00:0:100::'), 'loopback', '/48');
+  /** The four places of RFC 6052, section 2.2. */
+  const LOCAL_NAT64: Record<string, (a: string, b: string, c: string, d: string) => string> = {
+    '/48': (a, b, c, d) => `64:ff9b:1:${a}${b}:00${c}:${d}00::`,
+    '/56': (a, b, c, d) => `64:ff9b:1:00${a}:00${b}:${c}${d}::`,
+    '/64': (a, b, c, d) => `64:ff9b:1:0:00${a}:${b}${c}:${d}00:0`,
+    '/96': (a, b, c, d) => `64:ff9b:1::${a}${b}:${c}${d}`,
+  };
+
+  for (const [place, embed] of Object.entries(LOCAL_NAT64)) {
+    it(`judges a local NAT64 address by what any translator may find inside: ${place}`, () => {
+      assert.equal(verdict(embed('08', '08', '08', '08')), 'allowed');
+      assert.equal(verdict(embed('7f', '00', '00', '01')), 'loopback');
+      assert.equal(verdict(embed('0a', '01', '02', '03')), 'private');
+      assert.equal(verdict(embed('a9', 'fe', 'a9', 'fe'), allow('64:ff9b:1::/48')), 'metadata');
+    });
+  }
+
+  it('refuses a local NAT64 address when a single one of its readings is refused', () => {
+    assert.equal(verdict('64:ff9b:1:808:808:808:808:808'), 'allowed');
+    assert.equal(verdict('64:ff9b:1:7f00:0:100:808:808'), 'loopback', '/48');
     assert.equal(verdict('64:ff9b:1:87f:0:1:808:808'), 'loopback', '/56');
     assert.equal(verdict('64:ff9b:1:808:7f:0:108:808'), 'loopback', '/64');
     assert.equal(verdict('64:ff9b:1:808:8:808:127.0.0.1'), 'loopback', '/96');
-    assert.equal(verdict('64:ff9b:1::8.8.8.8'), 'unspecified');
-    assert.equal(verdict('64:ff9b:1:808:808:808:808:808'), 'allowed');
+    assert.equal(verdict('64:ff9b:1::'), 'unspecified');
   });
 
-  it('opens a local NAT64 network by its name, but no metadata address in it', () => {
-    const policy = allow('64:ff9b:1::/48');
-    assert.equal(verdict('64:ff9b:1::8.8.8.8', policy), 'allowed');
-    assert.equal(verdict('64:ff9b:1::169.254.169.254', policy), 'metadata');
-    assert.equal(verdict('64:ff9b:1:a9fe:a9:fe00::', policy), 'metadata');
+  it('opens a local NAT64 network by its name', () => {
+    assert.equal(verdict('64:ff9b:1::10.1.2.3', allow('64:ff9b:1::/48')), 'allowed');
   });
 
   it('opens what is named, to its edges', () => {
@@ -167,15 +177,24 @@ describe('classifyAddress', () => {
       (ip: string) => ip,
       (ip: string) => `::${ip}`,
       (ip: string) => `::ffff:0:${ip}`,
-      (ip: string) => `64:ff9b:1::${ip}`,
     ];
     for (const ip of ['169.254.169.254', '100.100.100.200', '192.0.0.192']) {
       for (const form of forms) assert.equal(verdict(form(ip), everything), 'metadata', form(ip));
     }
     assert.equal(verdict('fd00:ec2::254', everything), 'metadata');
     assert.equal(verdict('fd00:0ec2:0:0:0:0:0:254', everything), 'metadata');
-    assert.equal(verdict('169.254.169.253', everything), 'allowed');
-    assert.equal(verdict('fd00:ec2::253', everything), 'allowed');
+    const neighbours = [
+      ...[
+        '169.254.169.253',
+        '169.254.169.255',
+        '100.100.100.199',
+        '100.100.100.201',
+        '192.0.0.191',
+        '192.0.0.193',
+      ],
+      ...['fd00:ec2::253', 'fd00:ec2::255'],
+    ];
+    for (const ip of neighbours) assert.equal(verdict(ip, everything), 'allowed', ip);
   });
 
   for (const address of ['fe80::1%eth0', '2606:4700::1%1', '8.8.8.8%eth0']) {
@@ -219,38 +238,6 @@ describe('classifyAddress', () => {
       }),
     );
   });
-});
-
-describe('parseNetwork', () => {
-  for (const cidr of [
-    '10.0.0.0/8',
-    '127.0.0.1/32',
-    '0.0.0.0/0',
-    '::/0',
-    'fd00::/8',
-    '::1/128',
-    '192.168.4.0/22',
-  ]) {
-    it(`reads ${cidr}`, () => assert.equal(parseNetwork(cidr)?.cidr, cidr));
-  }
-  for (const cidr of [
-    '',
-    '10.0.0.0',
-    '10.0.0.0/',
-    '10.0.0.0/33',
-    '10.0.0.0/-1',
-    '10.0.0.0/8 ',
-    '10.0.0.1/8',
-    '10/8',
-    '010.0.0.0/8',
-    'fd00::1/8',
-    'fe80::%eth0/64',
-    '::/129',
-    'home/8',
-    '10.0.0.0/8/8',
-  ]) {
-    it(`refuses "${cidr}"`, () => assert.equal(parseNetwork(cidr), null));
-  }
 });
 
 describe('refusal of a URL', () => {
@@ -298,13 +285,27 @@ describe('refusal of a URL', () => {
     '１２７.0.0.1',
     '%31%32%37.0.0.1',
     '0',
+    '①②⑦.0.0.1',
+    '127.0.0.1。',
+    '0x7F.0x0.0x0.0x1.',
+    '00000000000000000177.1',
+    '0300.0250.1',
+    '10.0x0.1',
+    '4294967295',
     '169.254.169.254',
     '0xa9fea9fe',
+    '2852039166',
+    '0251.0376.0251.0376',
+    '169.16689662',
     '[::1]',
     '[::]',
     '[0:0:0:0:0:0:0:1]',
     '[::ffff:127.0.0.1]',
     '[::ffff:7f00:1]',
+    '[0:0:0:0:0:FFFF:7f00:0001]',
+    '[64:ff9b::a9fe:a9fe]',
+    '[2002:7f00:1::]',
+    '[2001:0:808:808::80ff:fffe]',
     '[64:ff9b::10.0.0.1]',
     '[fe80::1]',
     '[fd00:ec2::254]',
@@ -312,6 +313,47 @@ describe('refusal of a URL', () => {
     it(`classifies a literal address, however it is written: ${host}`, () => {
       assert.match(refusal(`https://${host}/`) ?? '', /^The address /);
     });
+  }
+
+  for (const host of [
+    '127.0.0.1',
+    '0x7f.1',
+    '[::1]',
+    '10.0.0.1',
+    '169.254.169.254',
+    '8.8.8.8',
+    'example.org',
+  ]) {
+    it(`is the same for every port: ${host}`, () => {
+      const verdicts = ['', ':0', ':1', ':80', ':443', ':8080', ':65535', ':00443', ':'].map((port) =>
+        refusal(`https://${host}${port}/`),
+      );
+      assert.equal(new Set(verdicts).size, 1, String(verdicts));
+    });
+  }
+
+  it('has nothing to say of a name, with a trailing dot or not, in whatever alphabet: the lookup has', () => {
+    for (const host of [
+      'example.org.',
+      'localhost.',
+      'bücher.example',
+      'xn--bcher-kva.example',
+      'ｌｏｃａｌｈｏｓｔ',
+    ]) {
+      assert.equal(refusal(`https://${host}/`), null, host);
+    }
+  });
+
+  for (const host of [
+    '[fe80::1%25eth0]',
+    '[fe80::1%eth0]',
+    '[::1',
+    '127.0.0.256',
+    '1.2.3.4.5',
+    '0x100000000',
+    '08.1',
+  ]) {
+    it(`never comes to what is no URL: ${host}`, () => assert.equal(URL.parse(`https://${host}/`), null));
   }
 
   it('lets a literal address pass that is in a named network', () => {

@@ -1,16 +1,8 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { contains, type Ip, type Network, parseNetwork } from '../addresses/network.ts';
 import type { DestinationPolicy } from '../export/destination.ts';
-
-type Ip = ipaddr.IPv4 | ipaddr.IPv6;
-
-/** A network by name, as `--allow-network` gives it. */
-export interface Network {
-  readonly cidr: string;
-  readonly address: Ip;
-  readonly prefixBits: number;
-}
 
 export interface AddressPolicy {
   /** Networks that are open although they are not on the public internet. */
@@ -67,7 +59,7 @@ const SPECIAL_IPV6 = ranges([
   ['multicast', 'ff00::/8'],
 ]);
 
-const GLOBAL_UNICAST_IPV6 = network('2000::/3');
+const GLOBAL_UNICAST_IPV6 = parseNetwork('2000::/3');
 
 /** Where clouds keep the credentials of a machine. Nothing opens these, in any form. */
 const METADATA = new Set(['169.254.169.254', '100.100.100.200', '192.0.0.192', 'fd00:ec2::254']);
@@ -83,30 +75,37 @@ interface Embedding {
 
 const lastFour = (bytes: readonly number[]): number[][] => [bytes.slice(12, 16)];
 
+/** The readings that name an address; all of them when none does. */
+function unlessEmpty(readings: number[][]): number[][] {
+  const named = readings.filter(([first]) => first !== 0);
+  return named.length === 0 ? readings : named;
+}
+
 const EMBEDDINGS: readonly Embedding[] = [
-  { network: network('::ffff:0:0/96'), judgedByInside: true, read: lastFour },
-  { network: network('64:ff9b::/96'), judgedByInside: true, read: lastFour },
+  { network: parseNetwork('::ffff:0:0/96'), judgedByInside: true, read: lastFour },
+  { network: parseNetwork('64:ff9b::/96'), judgedByInside: true, read: lastFour },
   {
     // The range leaves it to each translator where in the address the four bytes are (RFC 6052, section 2.2), so
-    // every reading must be allowed. With plain addresses hardly one is: who has such a translator names its network.
-    network: network('64:ff9b:1::/48'),
+    // every reading must be allowed. One of 0.0.0.0/8 only says that they are elsewhere: nothing is sent there.
+    network: parseNetwork('64:ff9b:1::/48'),
     judgedByInside: true,
-    read: (bytes) => [
-      [6, 7, 9, 10].map((at) => bytes[at] ?? 0),
-      [7, 9, 10, 11].map((at) => bytes[at] ?? 0),
-      bytes.slice(9, 13),
-      bytes.slice(12, 16),
-    ],
+    read: (bytes) =>
+      unlessEmpty([
+        [6, 7, 9, 10].map((at) => bytes[at] ?? 0),
+        [7, 9, 10, 11].map((at) => bytes[at] ?? 0),
+        bytes.slice(9, 13),
+        bytes.slice(12, 16),
+      ]),
   },
-  { network: network('2002::/16'), judgedByInside: true, read: (bytes) => [bytes.slice(2, 6)] },
+  { network: parseNetwork('2002::/16'), judgedByInside: true, read: (bytes) => [bytes.slice(2, 6)] },
   {
     // Teredo: the server, and the client with every bit turned.
-    network: network('2001::/32'),
+    network: parseNetwork('2001::/32'),
     judgedByInside: true,
     read: (bytes) => [bytes.slice(4, 8), bytes.slice(12, 16).map((byte) => byte ^ 0xff)],
   },
-  { network: network('::/96'), judgedByInside: false, read: lastFour },
-  { network: network('::ffff:0:0:0/96'), judgedByInside: false, read: lastFour },
+  { network: parseNetwork('::/96'), judgedByInside: false, read: lastFour },
+  { network: parseNetwork('::ffff:0:0:0/96'), judgedByInside: false, read: lastFour },
 ];
 
 /**
@@ -167,10 +166,6 @@ function isOpened(ip: Ip, policy: AddressPolicy): boolean {
   return policy.allowNetworks.some((network) => contains(network, ip));
 }
 
-function contains({ address, prefixBits }: Network, ip: Ip): boolean {
-  return ip.kind() === address.kind() && ip.match(address, prefixBits);
-}
-
 function named(address: string, ip: Ip): string {
   const text = ip.toString();
   return text === address ? address : `${address} (stands for ${text})`;
@@ -183,34 +178,7 @@ function refused(reason: string, detail: string): Refusal {
 function ranges(
   rows: readonly (readonly [reason: string, cidr: string])[],
 ): { reason: string; network: Network }[] {
-  return rows.map(([reason, cidr]) => ({ reason, network: network(cidr) }));
-}
-
-/** A network that we wrote down ourselves. */
-function network(cidr: string): Network {
-  const parsed = parseNetwork(cidr);
-  if (parsed === null) throw new TypeError(`not a network: ${cidr}`);
-  return parsed;
-}
-
-/**
- * Reads a network such as `192.168.0.0/16`; null when it is none. Bits set behind the prefix (`10.0.0.1/8`) make it
- * none: one cannot tell whether the host or the network was meant, and the wrong guess opens too much.
- */
-export function parseNetwork(cidr: string): Network | null {
-  const [, address = '', prefix = ''] = /^([^/%]+)\/(\d{1,3})$/.exec(cidr) ?? [];
-  const family = isIP(address);
-  const prefixBits = Number(prefix);
-  if (family === 0 || prefixBits > (family === 4 ? 32 : 128)) return null;
-  const ip = ipaddr.parse(address);
-  return hasBitsBehind(ip, prefixBits) ? null : { cidr, address: ip, prefixBits };
-}
-
-function hasBitsBehind(ip: Ip, prefixBits: number): boolean {
-  return ip.toByteArray().some((byte, index) => {
-    const bitsKept = Math.min(Math.max(prefixBits - index * 8, 0), 8);
-    return (byte & (0xff >> bitsKept)) !== 0;
-  });
+  return rows.map(([reason, cidr]) => ({ reason, network: parseNetwork(cidr) }));
 }
 
 /** A name or a literal address led to an address that nothing may connect to. */
@@ -275,7 +243,9 @@ export function createEgressGuard(options: EgressGuardOptions): EgressGuard {
 
 function schemeRefusal({ protocol }: URL, allowHttp: boolean): string | null {
   if (protocol === 'https:' || (protocol === 'http:' && allowHttp)) return null;
-  return `Destinations are ${allowHttp ? 'https: or http:' : 'https:'} URLs; this one is ${protocol}`;
+  const kinds = allowHttp ? 'https: or http:' : 'https:';
+  const hint = protocol === 'http:' ? "; the box's owner can allow that (--allow-http)" : '';
+  return `Destinations are ${kinds} URLs; this one is ${protocol}${hint}.`;
 }
 
 function partsRefusal(url: URL, classify: EgressGuard['classify']): string | null {
@@ -288,13 +258,27 @@ function partsRefusal(url: URL, classify: EgressGuard['classify']): string | nul
   return verdict.allowed ? null : addressRefusal(verdict);
 }
 
-function addressRefusal({ detail }: Refusal): string {
-  return `The address ${detail}. Nothing is sent there.`;
+function addressRefusal(verdict: Refusal): string {
+  return `The address ${verdict.detail}. ${whatToDo(verdict)}`;
+}
+
+/** What an owner can open, and what nobody can. */
+function whatToDo({ reason }: Refusal): string {
+  const isOpenable = !['metadata', 'own_service', 'scoped', 'unparsable'].includes(reason);
+  return isOpenable
+    ? "Nothing is sent there unless the box's owner opens its network (--allow-network)."
+    : 'Nothing is ever sent there.';
 }
 
 /** The host as sockets want it: an IPv6 address without its brackets. URL parsing has made literals canonical. */
 export function hostOf({ hostname }: { readonly hostname: string }): string {
   return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+}
+
+/** For what no table of addresses knows: `detail` is to be read after "The address". */
+export function addressRefused(reason: string, detail: string): AddressRefusedError {
+  const verdict = refused(reason, detail);
+  return new AddressRefusedError(addressRefusal(verdict), verdict);
 }
 
 /** Throws unless `host` is a name or an allowed literal address: `net.connect` asks no lookup about literals. */
@@ -313,7 +297,7 @@ function guardedLookup(resolver: Resolver, classify: EgressGuard['classify']): L
       }
       const refusal = firstRefusal(addresses, classify);
       if (refusal !== undefined) {
-        const message = `The name "${hostname}" resolves to an address that is refused: ${refusal.detail}.`;
+        const message = `The name "${hostname}" resolves to an address that is refused: ${refusal.detail}. ${whatToDo(refusal)}`;
         return callback(new AddressRefusedError(message, refusal), []);
       }
       if (options.all) callback(null, addresses);

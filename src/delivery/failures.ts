@@ -17,6 +17,15 @@ const MALFORMED_CODES = new Set([
 /** undici's words for answers out of turn: an unasked 100 or 101, or bytes before the request. */
 const OUT_OF_TURN = new Set(['bad response', 'bad upgrade']);
 
+/** There were too many interim answers. */
+export class InterimFloodError extends Error {
+  override readonly name = 'InterimFloodError';
+
+  constructor(max: number) {
+    super(`The destination sent more than ${max} interim answers and none that ends the request.`);
+  }
+}
+
 /**
  * What to call an error of an attempt.
  *
@@ -29,6 +38,7 @@ export function failureOf(error: unknown, hasAnswerBegun: boolean): Failure {
   if (error instanceof TlsError) return failure('tls_failed', tlsDetail(asErrno(error.cause)));
   if (error instanceof ConnectError) return failure('connection_failed', connectDetail(error.cause));
   if (error instanceof errors.HTTPParserError) return failure('malformed_response', parserDetail(error));
+  if (error instanceof InterimFloodError) return failure('malformed_response', error.message);
   return exchangeFailure(asErrno(error), hasAnswerBegun);
 }
 

@@ -5,17 +5,18 @@ import { certificate, TEST_CA } from '../../test/support/destinations/certificat
 import { answerText, startDestination } from '../../test/support/destinations/destination.ts';
 import * as nasty from '../../test/support/destinations/nasty.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
+import { type Network, parseNetwork } from '../addresses/network.ts';
 import type { Delivery } from '../export/deliverer.ts';
 import type { FailureCode } from '../export/job.ts';
 import type { ClaimedJob } from '../export/job-store.ts';
-import { createEgressGuard, type Network, parseNetwork, type Resolver } from './egress-guard.ts';
+import { createEgressGuard, type Resolver } from './egress-guard.ts';
 import { HttpDeliverer, type HttpDelivererOptions } from './http-deliverer.ts';
 
 const ID = '0197a3c5-0000-7000-8000-000000000001';
 const NOW = Date.UTC(2026, 0, 1, 12, 0, 0, 999);
 const TIMEOUT_MS = 30_000;
 const LIMIT = 1_000;
-const LOOPBACK = parseNetwork('127.0.0.0/8') as Network;
+const LOOPBACK = parseNetwork('127.0.0.0/8');
 
 interface Setup extends Partial<HttpDelivererOptions> {
   readonly resolver?: Resolver;
@@ -33,6 +34,7 @@ class Fixture implements AsyncDisposable {
     this.deliverer = new HttpDeliverer({
       clock: this.clock,
       guard: createEgressGuard({ allowHttp, allowNetworks, ...(resolver && { resolver }) }),
+      signer: { sign: async ({ id, timestampSeconds, body }) => `${id}|${timestampSeconds}|${body.length}` },
       version: '9.8.7',
       attemptTimeoutMs: TIMEOUT_MS,
       responseBytesMax: LIMIT,
@@ -123,6 +125,7 @@ describe('the request', () => {
       'idempotency-key': ID,
       'webhook-id': ID,
       'webhook-timestamp': String(Math.floor(NOW / 1_000)),
+      'webhook-signature': `${ID}|${Math.floor(NOW / 1_000)}|${data.length}`,
     });
   });
 
@@ -320,6 +323,11 @@ describe('a failure before an answer', () => {
     'a head of 20 KiB': [() => nasty.sendsHeadOf(20 * 1024), 'malformed_response', /longer than 16 KiB/],
     'a head without end': [nasty.neverEndsHead, 'malformed_response', /longer than 16 KiB/],
     'a switch of protocols': [() => nasty.informs('101 Switching Protocols'), 'malformed_response', /./],
+    'interim answers without end': [
+      nasty.neverStopsInforming,
+      'malformed_response',
+      /more than 32 interim answers/,
+    ],
     'a 100 that nobody asked for': [() => nasty.informs('100 Continue'), 'malformed_response', /out of turn/],
   };
   for (const [name, [start, code, detail]] of Object.entries(cases)) {
@@ -334,6 +342,79 @@ describe('a failure before an answer', () => {
       await destination.quiet();
     });
   }
+});
+
+describe('an answer that is split, folded or counted wrongly', () => {
+  const ok = 'HTTP/1.1 200 OK\r\n';
+  const body = 'content-length: 2\r\n\r\nok';
+  const cases: Record<string, string> = {
+    'two framings': `${ok}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`,
+    'two framings, the other way round': `${ok}transfer-encoding: chunked\r\n${body}`,
+    'two lengths': `${ok}content-length: 2\r\ncontent-length: 3\r\n\r\nok`,
+    'a length below nothing': `${ok}content-length: -2\r\n\r\nok`,
+    'a length with a sign': `${ok}content-length: +2\r\n\r\nok`,
+    'a length that is a list': `${ok}content-length: 2, 2\r\n\r\nok`,
+    'a length beyond all numbers': `${ok}content-length: 99999999999999999999999\r\n\r\nok`,
+    'a chunk beyond all numbers': `${ok}transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\nok`,
+    'a chunk below nothing': `${ok}transfer-encoding: chunked\r\n\r\n-1\r\nok`,
+    'trailers without end': `${ok}transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${'x-a: y\r\n'.repeat(10_000)}`,
+    'a field without a colon': `${ok}hello\r\n${body}`,
+    'a blank before the colon': `${ok}content-length : 2\r\n\r\nok`,
+    'a folded field': `${ok}x-a: 1\r\n 2\r\n${body}`,
+    'a NUL in a field': `${ok}x-a: 1\0 2\r\n${body}`,
+    'line ends without CR': 'HTTP/1.1 200 OK\ncontent-length: 2\n\nok',
+    'line ends without LF': 'HTTP/1.1 200 OK\rcontent-length: 2\r\rok',
+    'no head at all': 'ok and nothing else',
+    'a version that is none': `HTTP/1.2 200 OK\r\n${body}`,
+    'a status of two digits': `HTTP/1.1 20 OK\r\n${body}`,
+    'a status of four digits': `HTTP/1.1 2000 OK\r\n${body}`,
+    'a status below all': `HTTP/1.1 099 OK\r\n${body}`,
+    'a status in letters': `HTTP/1.1 abc OK\r\n${body}`,
+  };
+  for (const [name, bytes] of Object.entries(cases)) {
+    it(`is malformed_response: ${name}`, async () => {
+      await using destination = await nasty.says(bytes);
+      await using fixture = new Fixture();
+      assertFailed(await fixture.deliver(destination.url), 'malformed_response', /^The (?:answer|body|head)/);
+      await destination.quiet();
+    });
+  }
+
+  for (const more of ['more', answerText('200 OK', 'evil').toString()]) {
+    it(`is nobody's answer when it comes after the end of one: ${more.slice(0, 8)}`, async () => {
+      const first = answerText('200 OK', 'first').toString() + more;
+      await using destination = await startDestination({
+        onRequest: (socket, { connection }) =>
+          socket.write(connection === 0 ? first : answerText('200 OK', 'own')),
+      });
+      await using fixture = new Fixture();
+      assertAnswered(await fixture.deliver(destination.url), 200, 'first');
+      const next = await fixture.deliver(destination.url);
+      // Over another connection, or not at all.
+      if (next.outcome.kind === 'answered') assertAnswered(next, 200, 'own');
+      else assertFailed(next, 'connection_failed', /./);
+    });
+  }
+});
+
+describe('the environment', () => {
+  it('names no proxy that deliveries would go through', async () => {
+    await using proxy = await nasty.answers('200 OK', 'from the proxy');
+    const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'all_proxy'];
+    const before = names.map((name) => [name, process.env[name]] as const);
+    for (const name of names) process.env[name] = proxy.url;
+    try {
+      await using destination = await nasty.answers();
+      await using fixture = new Fixture();
+      assertAnswered(await fixture.deliver(destination.url), 200, 'ok');
+      assert.equal(proxy.connections, 0);
+    } finally {
+      for (const [name, value] of before) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    }
+  });
 });
 
 describe('the deadline', () => {
@@ -489,7 +570,7 @@ describe('the egress guard', () => {
   it('connects to the address that it checked, though the name answers differently a moment later', async () => {
     await using good = await nasty.answers('200 OK', 'good', { connection: 'close' }, { host: '127.0.0.2' });
     const resolver = resolves(['127.0.0.2'], ['127.0.0.1']);
-    const only = parseNetwork('127.0.0.2/32') as Network;
+    const only = parseNetwork('127.0.0.2/32');
     await using fixture = new Fixture({ resolver, allowNetworks: [only] });
     const url = `http://destination.test:${good.port}/in`;
     const delivery = await fixture.deliver(url);
@@ -499,6 +580,25 @@ describe('the egress guard', () => {
     await good.close();
     assertFailed(await fixture.deliver(url), 'address_refused', /127\.0\.0\.1/);
     assert.equal(resolver.calls, 2);
+  });
+
+  it('keeps to the address that it checked for as long as a connection lasts, and checks anew for the next', async () => {
+    await using good = await startDestination({
+      host: '127.0.0.2',
+      onRequest: (socket, { path }) =>
+        socket.write(answerText('200 OK', 'good', { connection: path.slice(1) })),
+    });
+    await using bad = await startDestination({ port: good.port });
+    const resolver = resolves(['127.0.0.2'], ['127.0.0.1']);
+    await using fixture = new Fixture({ resolver, allowNetworks: [parseNetwork('127.0.0.2/32')] });
+    const deliver = (path: string) => fixture.deliver(`http://destination.test:${good.port}/${path}`);
+    assertAnswered(await deliver('keep-alive'), 200, 'good');
+    // The name has come to mean an address that is refused. Nobody asks: the connection is the one that was checked.
+    const kept = await deliver('close');
+    assertAnswered(kept, 200, 'good');
+    assert.deepEqual([kept.address, good.connections, resolver.calls], ['127.0.0.2', 1, 1]);
+    assertFailed(await deliver('keep-alive'), 'address_refused', /resolves to .*127\.0\.0\.1/);
+    assert.deepEqual([good.connections, bad.connections, resolver.calls], [1, 0, 2]);
   });
 
   it('tries all addresses of a name, all of them checked', async () => {
@@ -556,6 +656,21 @@ describe('TLS', () => {
     await using fixture = new Fixture();
     for (const { url } of [plain, resets]) {
       assertFailed(await fixture.deliver(url.replace('http:', 'https:')), 'tls_failed', /TLS/);
+    }
+  });
+
+  it('is spoken in 1.2 and in 1.3', async () => {
+    for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+      await using destination = await nasty.answers(
+        '200 OK',
+        version,
+        {},
+        {
+          tls: { ...certificate('localhost'), minVersion: version, maxVersion: version },
+        },
+      );
+      await using fixture = new Fixture();
+      assertAnswered(await fixture.deliver(destination.url), 200, version);
     }
   });
 

@@ -2,10 +2,11 @@ import type { Clock } from '../export/clock.ts';
 import type { Deliverer, Delivery } from '../export/deliverer.ts';
 import type { AttemptOutcome } from '../export/job.ts';
 import type { ClaimedJob } from '../export/job-store.ts';
+import type { Signer } from '../export/signer.ts';
 import { type Connection, ConnectionPool, HeldBackError, type RequestOptions } from './connection-pool.ts';
 import { Connector } from './connector.ts';
 import { AddressRefusedError, type EgressGuard } from './egress-guard.ts';
-import { failure, failureOf } from './failures.ts';
+import { failure, failureOf, InterimFloodError } from './failures.ts';
 import { readBody } from './response-body.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
@@ -15,6 +16,7 @@ const IDLE_MAX_DEFAULT = 256;
 export interface HttpDelivererOptions {
   readonly clock: Clock;
   readonly guard: EgressGuard;
+  readonly signer: Signer;
   /** Ours, for `user-agent`. */
   readonly version: string;
   /** One deadline over name resolution, connection, TLS, head and body. */
@@ -23,6 +25,8 @@ export interface HttpDelivererOptions {
   readonly responseBytesMax: number;
   /** PEM certificates that are trusted besides the usual ones; null for none. */
   readonly destinationCa: string | null;
+  /** The port that this service listens on itself, so that nothing is delivered there; null while it does not. */
+  readonly ownPort?: () => number | null;
   /** Unused connections kept to one origin, default 8. */
   readonly idlePerOriginMax?: number;
   /** Unused connections kept at all, default 256. */
@@ -62,7 +66,7 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
     mayLeave: () => boolean,
   ): Promise<Delivery> {
     const { clock, attemptTimeoutMs } = this.#options;
-    const exchange = new Exchange(this.#pool, url, this.#request(url, job), mayLeave, this.#options);
+    const exchange = new Exchange(this.#pool, url, () => this.#request(url, job), mayLeave, this.#options);
     const interruption = Promise.withResolvers<AttemptOutcome>();
     const stop = () => interruption.resolve({ kind: 'stopped', sent: exchange.mayHaveSent });
     signal.addEventListener('abort', stop, { once: true });
@@ -79,25 +83,28 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
     }
   }
 
-  #request(url: URL, job: ClaimedJob): RequestOptions {
+  async #request(url: URL, job: ClaimedJob): Promise<RequestOptions> {
     return {
       method: 'POST',
       path: `${url.pathname}${url.search}`,
-      headers: this.#headers(job),
+      headers: await this.#headers(job),
       body: job.data,
+      onInfo: limitInterim(),
     };
   }
 
   /** Section 6 of the interface. `host` and `content-length` are undici's to write. */
-  #headers(job: ClaimedJob): Record<string, string> {
-    const { clock, version } = this.#options;
+  async #headers({ id, data }: ClaimedJob): Promise<Record<string, string>> {
+    const { clock, version, signer } = this.#options;
+    const timestampSeconds = Math.floor(clock.now() / 1_000);
     return {
       'content-type': 'application/json',
       'user-agent': `databox-export-service/${version}`,
       'accept-encoding': 'identity',
-      'idempotency-key': job.id,
-      'webhook-id': job.id,
-      'webhook-timestamp': String(Math.floor(clock.now() / 1_000)),
+      'idempotency-key': id,
+      'webhook-id': id,
+      'webhook-timestamp': String(timestampSeconds),
+      'webhook-signature': await signer.sign({ id, timestampSeconds, body: data }),
     };
   }
 
@@ -107,13 +114,25 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
   }
 }
 
+/** Interim answers (1xx) before the answer. A server has one or two to say; each has a head of up to 16 KiB. */
+const INTERIM_ANSWERS_MAX = 32;
+
+/** Ends an exchange whose interim answers do not end. */
+function limitInterim(): () => void {
+  let count = 0;
+  return () => {
+    count += 1;
+    if (count > INTERIM_ANSWERS_MAX) throw new InterimFloodError(INTERIM_ANSWERS_MAX);
+  };
+}
+
 /** What an attempt was waiting for: tells the developer where the time went. */
 type Phase = 'connecting' | 'waiting for the answer' | 'reading the answer';
 
 /** One request and its answer. */
 class Exchange {
   readonly #pool: ConnectionPool;
-  readonly #request: RequestOptions;
+  readonly #makeRequest: () => Promise<RequestOptions>;
   readonly #mayLeave: () => boolean;
   readonly #options: HttpDelivererOptions;
   readonly #connection: Connection;
@@ -125,12 +144,12 @@ class Exchange {
   constructor(
     pool: ConnectionPool,
     url: URL,
-    request: RequestOptions,
+    makeRequest: () => Promise<RequestOptions>,
     mayLeave: () => boolean,
     options: HttpDelivererOptions,
   ) {
     this.#pool = pool;
-    this.#request = request;
+    this.#makeRequest = makeRequest;
     this.#mayLeave = mayLeave;
     this.#options = options;
     this.#connection = pool.acquire(url);
@@ -165,7 +184,10 @@ class Exchange {
 
   async #send(): Promise<AttemptOutcome> {
     const connection = this.#connection;
-    const { statusCode, headers, body } = await connection.request(this.#request, this.#mayLeave);
+    const request = await this.#makeRequest();
+    // Stopped or out of time while it was signed: nothing may leave any more.
+    if (this.#isLetGo) throw new Error('the attempt is over');
+    const { statusCode, headers, body } = await connection.request(request, this.#mayLeave);
     this.#hasHead = true;
     this.#addressAnswered = connection.address;
     const coding = headers['content-encoding'];

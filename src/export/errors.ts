@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'method_not_allowed'
   | 'payload_too_large'
   | 'idempotency_mismatch'
+  | 'rate_limited'
   | 'too_many_pending'
   | 'too_many_waiting'
   | 'budget_exhausted'

@@ -54,7 +54,7 @@ class Bench implements AsyncDisposable {
       destinationPolicy: { refusal: () => null },
       newId: randomUUID,
       digest: (data, attemptsMax) => Buffer.concat([data, Buffer.from(String(attemptsMax))]),
-      limits: { attemptsMax: 9, pendingMax: 3, waitingMax: 10, ageMsMax: 1_000_000 },
+      limits: { attemptsMax: 9, pendingMax: 3, waitingMax: 10, rateMax: 0, ageMsMax: 1_000_000 },
     });
   }
 

@@ -4,7 +4,8 @@ import type { Dispatch } from './dispatch.ts';
 import { ExportError } from './errors.ts';
 import { type ExportJob, isFinal } from './job.ts';
 import type { JobFeed } from './job-feed.ts';
-import type { IdempotencyKey, Inserted, InsertResult, JobStore, NewJob } from './job-store.ts';
+import type { IdempotencyKey, Inserted, InsertResult, JobStore, JobViewer, NewJob } from './job-store.ts';
+import { RateLimiter } from './rate-limiter.ts';
 import { Seats } from './seats.ts';
 
 /** An export as an app asks for it, its fields already checked for kind and bounds. */
@@ -17,9 +18,7 @@ export interface ExportRequest {
 }
 
 /** Who asks. */
-export interface Viewer {
-  /** The macaroon's identifier. */
-  readonly client: string;
+export interface Viewer extends JobViewer {
   /** Whether the token lets its holder see exports to this destination. */
   permits(destination: string): boolean;
 }
@@ -40,6 +39,8 @@ export interface ExportLimits {
   readonly ageMsMax: number;
   /** Open waits (long polls and `Prefer: wait`) in all. */
   readonly waitingMax: number;
+  /** New exports per second and client; 0 for any number. */
+  readonly rateMax: number;
 }
 
 export interface ExportServiceParts {
@@ -60,12 +61,14 @@ const RETRY_AFTER_SECONDS = 5;
 /** What apps can do: hand exports over, ask how they went, wait for that. */
 export class ExportService {
   readonly #parts: ExportServiceParts;
+  readonly #rate: RateLimiter;
   /** Of those who wait. */
   readonly #seats: Seats;
   #stopping = new AbortController();
 
   constructor(parts: ExportServiceParts) {
     this.#parts = parts;
+    this.#rate = new RateLimiter({ perSecond: parts.limits.rateMax, clock: parts.clock });
     this.#seats = new Seats(parts.limits.waitingMax);
   }
 
@@ -74,11 +77,11 @@ export class ExportService {
    * queued again; the first one is returned in its place.
    *
    * @param acceptsNew false takes in repeats of known keys only: whoever asks has no place to be told on how it goes
-   * @throws ExportError `destination_refused`, `idempotency_mismatch`, `too_many_waiting`, `too_many_pending`,
-   *   `shutting_down`, `store_full`, `store_unavailable`
+   * @throws ExportError `rate_limited`, `destination_refused`, `idempotency_mismatch`, `too_many_waiting`,
+   *   `too_many_pending`, `shutting_down`, `store_full`, `store_unavailable`
    */
   async submit(requests: readonly ExportRequest[], client: string, acceptsNew = true): Promise<ExportJob[]> {
-    this.#judge(requests);
+    this.#judge(requests, client);
     return await this.#accept(requests, client, acceptsNew);
   }
 
@@ -94,7 +97,7 @@ export class ExportService {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<ExportJob> {
-    this.#judge([request]);
+    this.#judge([request], client);
     using seat = this.#seats.take();
     const [job] = await this.#accept([request], client, seat !== null);
     if (job === undefined || hasEnded(job)) return job as ExportJob;
@@ -102,8 +105,9 @@ export class ExportService {
     return await this.#wait(job, hasEnded, timeoutMs, signal);
   }
 
-  #judge(requests: readonly ExportRequest[]): void {
+  #judge(requests: readonly ExportRequest[], client: string): void {
     this.#refuseWhenStopping();
+    this.#refuseTooFast(client, requests.length);
     for (const [index, request] of requests.entries()) this.#checkDestination(request, index);
   }
 
@@ -127,7 +131,9 @@ export class ExportService {
    * @throws ExportError `unknown_export` when one of them is not there, or not this viewer's: nobody can tell which
    */
   async poll(polls: readonly Poll[], viewer: Viewer): Promise<ExportJob[]> {
-    const jobs = await this.#parts.store.get(polls.map(({ id }) => id));
+    const ids = polls.map(({ id }) => id);
+    const { client, destination: only } = viewer;
+    const jobs = await this.#parts.store.get(ids, { client, destination: only });
     return polls.map(({ destination }, index) => {
       const job = jobs[index];
       if (!job || !mayBeSeen(job, viewer) || (destination !== null && destination !== job.lane.destination)) {
@@ -213,6 +219,16 @@ export class ExportService {
       {
         retryAfterSeconds: RETRY_AFTER_SECONDS,
       },
+    );
+  }
+
+  #refuseTooFast(client: string, count: number): void {
+    const waitMs = this.#rate.take(client, count);
+    if (waitMs === 0) return;
+    throw new ExportError(
+      'rate_limited',
+      `This app may hand over ${this.#parts.limits.rateMax} exports a second. Nothing was queued; send it again later.`,
+      { retryAfterSeconds: waitMs / 1_000 },
     );
   }
 

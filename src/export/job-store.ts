@@ -19,8 +19,11 @@ export interface JobStore extends AsyncDisposable {
   /** Adds all jobs or none. */
   insert(jobs: readonly NewJob[], limits: InsertLimits): Promise<InsertResult>;
 
-  /** The jobs with these ids, in order; null for an id that is not there. */
-  get(ids: readonly string[]): Promise<(ExportJob | null)[]>;
+  /**
+   * The jobs with these ids, in order; null for an id that is not there. For a `viewer` a job of somebody else's is not
+   * there either, and to find that out is the same work: nobody can tell the two apart by the time it takes.
+   */
+  get(ids: readonly string[], viewer?: JobViewer): Promise<(ExportJob | null)[]>;
 
   /**
    * Claims up to `count` jobs of a lane for sending: what is due, in the order of acceptance. From a lane whose
@@ -111,6 +114,13 @@ export interface StoreKeys {
 export interface PayloadRetention {
   /** False erases a payload in the step that ends its job; true leaves it to `erasePayloads`. */
   readonly keepsPayloads: boolean;
+}
+
+/** Whose jobs are looked for. */
+export interface JobViewer {
+  readonly client: string;
+  /** The only destination; null for any. */
+  readonly destination: string | null;
 }
 
 export interface SecretStore {

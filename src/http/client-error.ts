@@ -1,6 +1,7 @@
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { problemAnswer } from './problem.ts';
+import type { Duplex } from 'node:stream';
+import { type ProblemAnswer, problemAnswer } from './problem.ts';
 
 interface Unreadable {
   readonly status: number;
@@ -22,11 +23,36 @@ export function answerUnreadable(error: Error & { code?: string }, socket: Socke
     return;
   }
   const { status, detail } = UNREADABLE[error.code ?? ''] ?? MALFORMED;
-  const problem = problemAnswer('invalid_request', detail, { status });
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: ${problem.contentType}\r\n` +
-      `content-length: ${Buffer.byteLength(problem.body)}\r\nconnection: close\r\n\r\n${problem.body}`,
-    () => socket.destroy(),
+  endWith(problemAnswer('invalid_request', detail, { status }), socket);
+}
+
+/** Answers CONNECT, which is for proxies: Node alone would hang up without a word. */
+export function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
+  if ((socket as HttpSocket)._httpMessage) {
+    // The answer to an earlier request is still to come, and this one would be taken for it.
+    socket.destroy();
+    return;
+  }
+  endWith(problemAnswer('method_not_allowed', 'This service is no proxy.'), socket, {
+    allow: 'GET, HEAD, POST',
+  });
+}
+
+function endWith(
+  { status, contentType, body }: ProblemAnswer,
+  socket: Duplex,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const fields = {
+    'content-type': contentType,
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+    ...headers,
+  };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`, () =>
+    socket.destroy(),
   );
 }
 

@@ -159,6 +159,73 @@ describe('bytes that are no HTTP', () => {
   }
 });
 
+describe('the host of a request', () => {
+  const request = (hosts: string, version = '1.1', target = '/status'): string =>
+    `GET ${target} HTTP/${version}\r\n${hosts}connection: close\r\n\r\n`;
+
+  for (const [what, bytes] of Object.entries({
+    'is missing': request(''),
+    'is there twice': request('host: a\r\nhost: b\r\n'),
+    'is there twice, the same': request('host: a\r\nhost: a\r\n'),
+    'has a blank': request('host: a b\r\n'),
+    'has a path': request('host: a/b\r\n'),
+    'has a user': request('host: u@a\r\n'),
+    'has a port that is none': request('host: a:b\r\n'),
+    'is missing beside a whole URL': request('', '1.1', 'http://a/status'),
+    'is there twice in HTTP/1.0': request('host: a\r\nhost: b\r\n', '1.0'),
+  })) {
+    it(`is refused with a problem when it ${what}`, async () => {
+      await using fixture = await HttpFixture.start();
+      const answer = await fixture.exchange(bytes);
+      assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/);
+      assert.match(answer, /\r\nconnection: close\r\n/i);
+      const problem = JSON.parse(answer.split('\r\n\r\n')[1] ?? '');
+      assert.deepEqual([problem.status, problem.code], [400, 'invalid_request']);
+      assert.match(problem.detail, /host/);
+    });
+  }
+
+  for (const host of [
+    'x',
+    'export-service:8080',
+    '127.0.0.1:1',
+    '[::1]:8080',
+    '[::1]',
+    'a.example.',
+    'a:',
+    '',
+  ]) {
+    it(`may be "${host}"`, async () => {
+      await using fixture = await HttpFixture.start();
+      assert.match(await fixture.exchange(request(`host: ${host}\r\n`)), /^HTTP\/1\.1 200 OK\r\n/);
+    });
+  }
+
+  it('may be missing in HTTP/1.0', async () => {
+    await using fixture = await HttpFixture.start();
+    assert.match(await fixture.exchange(request('', '1.0')), /^HTTP\/1\.1 200 OK\r\n/);
+  });
+});
+
+describe('CONNECT', () => {
+  it('is refused in words: this is no proxy', async () => {
+    await using fixture = await HttpFixture.start();
+    const answer = await fixture.exchange('CONNECT 10.0.0.1:22 HTTP/1.1\r\nhost: 10.0.0.1:22\r\n\r\n');
+    assert.match(answer, /^HTTP\/1\.1 405 Method Not Allowed\r\n/);
+    assert.match(answer, /\r\nallow: GET, HEAD, POST\r\n/);
+    assert.equal(JSON.parse(answer.split('\r\n\r\n')[1] ?? '').code, 'method_not_allowed');
+    assert.equal((await fixture.send({ body: FRESH })).status, 200);
+  });
+
+  it('does not push in before the answer to an earlier request', async () => {
+    await using fixture = await HttpFixture.start();
+    const id = await fixture.submit();
+    const body = JSON.stringify({ id });
+    const poll = `POST /lp/export HTTP/1.1\r\nhost: x\r\nx-api-key: ${TOKEN}\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    assert.equal(await fixture.exchange(`${poll}CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n`), '');
+  });
+});
+
 describe('closing', () => {
   it('closes idle connections, also those that have asked nothing yet', async () => {
     await using fixture = await HttpFixture.start();

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { VerifiedToken } from '../auth/authorizer.ts';
-import { permitsDestination } from '../auth/clear.ts';
+import { namedDestination, permitsDestination } from '../auth/clear.ts';
 import type { Clock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
 import { type ExportService, hasEnded, type Poll } from '../export/export-service.ts';
@@ -120,8 +120,11 @@ export class ExportEndpoint {
   }
 
   #poll(polls: readonly Poll[], token: VerifiedToken): Promise<ExportJob[]> {
-    const permits = (destination: string): boolean => permitsDestination(token.caveats, destination);
-    return this.#parts.service.poll(polls, { client: token.client, permits });
+    return this.#parts.service.poll(polls, {
+      client: token.client,
+      destination: namedDestination(token.caveats),
+      permits: (destination) => permitsDestination(token.caveats, destination),
+    });
   }
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HttpFixture, type TokenOptions, tokenWith } from '../../test/support/http/http-fixture.ts';
 import { ExportError } from '../export/errors.ts';
+import type { PublicSigningKey } from '../export/signer.ts';
 import type { OwnerActions } from './server.ts';
 
 const PATH = '/owner/root-key/refresh';
@@ -11,13 +12,24 @@ function ownerToken(changes: TokenOptions = {}): string {
   return tokenWith({ method: '*', path: '/owner/*', destination: null, identifier: '', ...changes });
 }
 
+const SIGNING_KEYS: readonly PublicSigningKey[] = [
+  { id: 'new', publicKey: Buffer.alloc(32, 2), madeAt: 9, validUntil: null },
+  { id: 'old', publicKey: Buffer.alloc(32, 1), madeAt: 1, validUntil: 86_400_000 },
+];
+
 /** Records what was asked of it. */
-class RecordingOwner implements Pick<OwnerActions, 'refreshRootKey'> {
+class RecordingOwner implements Pick<OwnerActions, 'refreshRootKey' | 'rotateSigningKey'> {
   readonly refreshes: boolean[] = [];
+  rotations = 0;
 
   async refreshRootKey(dropOld: boolean) {
     this.refreshes.push(dropOld);
     return { keys: 3, dropped: dropOld ? 2 : 0 };
+  }
+
+  async rotateSigningKey() {
+    this.rotations += 1;
+    return SIGNING_KEYS;
   }
 }
 
@@ -90,6 +102,27 @@ describe('POST /owner/root-key/refresh', () => {
     assert.equal(status, 500);
     assert.doesNotMatch(text, /oops/);
     assert.equal(server.fixture.unexpected.length, 1);
+  });
+});
+
+describe('POST /owner/signing-key/rotate', () => {
+  const path = '/owner/signing-key/rotate';
+
+  it('makes a new key and tells all that sign now, as they are published', async () => {
+    await using server = await start({ signingKeys: () => SIGNING_KEYS });
+    const { status, json } = await server.fixture.send({ path, token: ownerToken(), body: {} });
+    assert.deepEqual([status, server.owner.rotations], [200, 1]);
+    const published = await server.fixture.send({ method: 'GET', path: '/.well-known/export-signing-keys' });
+    assert.deepEqual(json, published.json);
+  });
+
+  it('is the owner’s alone, and takes no field', async () => {
+    await using server = await start();
+    assert.equal((await server.fixture.send({ path, body: {} })).json.code, 'caveat_refused');
+    const { json } = await server.fixture.send({ path, token: ownerToken(), body: { drop_old: true } });
+    assert.equal(json.code, 'invalid_request');
+    assert.match(json.detail, /"drop_old" is no field of this request; it takes none/);
+    assert.equal(server.owner.rotations, 0);
   });
 });
 

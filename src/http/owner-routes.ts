@@ -3,6 +3,7 @@ import { presentedToken } from '../auth/credentials.ts';
 import type { Clock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
 import type { OwnerService } from '../export/owner-service.ts';
+import type { PublicSigningKey } from '../export/signer.ts';
 import { awaitBody, JSON_CONTENT_TYPE } from './awaited-body.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { bodyText, isObject, type Members, parseBody } from './json-body.ts';
@@ -12,6 +13,7 @@ import { NO_SUCH_PATH } from './problem.ts';
 import { sendJson } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
 import { requestPath } from './request-path.ts';
+import { signingKeySet } from './signing-keys.ts';
 
 /** What the owner may do. */
 export interface OwnerActions
@@ -23,6 +25,13 @@ export interface OwnerActions
    * @throws ExportError `no_root_key` when the arbiter gives none, `not_found` when there is no arbiter
    */
   refreshRootKey(dropOld: boolean): Promise<RootKeyReport>;
+  /**
+   * Makes a new key to sign deliveries with; the old one signs on for a day.
+   *
+   * @returns all that sign now, the new one first
+   * @throws ExportError when the store cannot be read or written
+   */
+  rotateSigningKey(): Promise<readonly PublicSigningKey[]>;
 }
 
 export interface RootKeyReport {
@@ -51,6 +60,10 @@ export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): v
       throw new ExportError('invalid_request', '"drop_old" is neither true nor false.');
     }
     return owner.refreshRootKey(dropOld ?? false);
+  });
+  addOwnerRoute(app, parts, 'POST', '/owner/signing-key/rotate', async ({ body }) => {
+    readFields(body as Uint8Array | undefined, []);
+    return signingKeySet(await owner.rotateSigningKey());
   });
   addRuleRoutes(app, parts);
   addExportRoutes(app, parts);
@@ -155,6 +168,6 @@ function readFields(body: Uint8Array | undefined, known: readonly string[]): Mem
   if (unknown === undefined) return json;
   throw new ExportError(
     'invalid_request',
-    `${JSON.stringify(unknown.slice(0, 80))} is no field of this request; it takes ${known.join(', ')}.`,
+    `${JSON.stringify(unknown.slice(0, 80))} is no field of this request; it takes ${known.join(', ') || 'none'}.`,
   );
 }

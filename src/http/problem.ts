@@ -28,6 +28,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
   already_finished: { status: 409, title: 'The export has ended already' },
   payload_too_large: { status: 413, title: 'The body is too large' },
   idempotency_mismatch: { status: 422, title: 'The idempotency key was used for another export' },
+  rate_limited: { status: 429, title: 'Too many exports in a short time' },
   too_many_pending: { status: 429, title: 'Too many exports wait already' },
   budget_exhausted: { status: 429, title: "The owner's budget is used up" },
   too_many_waiting: { status: 429, title: 'Too many requests wait already' },

@@ -8,6 +8,7 @@ import {
   tokenWith,
 } from '../../test/support/http/http-fixture.ts';
 import { ExportError } from '../export/errors.ts';
+import type { ExportJob } from '../export/job.ts';
 
 const FRESH = { uri: DESTINATION, data: '{"a":1}' };
 const UNKNOWN_ID = '018f0000-0000-7000-8000-000000000000';
@@ -195,6 +196,12 @@ describe('the fields of a body', () => {
   });
 });
 
+const FINISHED_WITH_A_LONG_ANSWER: Partial<ExportJob> = {
+  state: 'delivered',
+  finishedAt: 1,
+  result: { kind: 'answer', answer: { status: 200, body: 'x'.repeat(65_536), truncated: false } },
+};
+
 /** Everything that can be wrong with a request, in the order of judgement (interface, section 3). */
 const FAULTS: { what: string; code: string; status: number; faulty: RequestOptions }[] = [
   { what: 'path', code: 'not_found', status: 404, faulty: { path: '/exports' } },
@@ -282,6 +289,35 @@ describe('the order of judgement', () => {
     assert.equal((await fixture.send({ path: '/x' })).json.code, 'not_found');
   });
 
+  it('judges the rate after the caveats and before the destination', async () => {
+    await using fixture = await HttpFixture.start({ limits: { rateMax: 1 } });
+    const headers = { 'idempotency-key': 'k' };
+    assert.equal((await fixture.send({ headers, body: FRESH })).status, 200);
+    const limited = await fixture.send({ body: FRESH });
+    assert.deepEqual([limited.status, limited.json.code], [429, 'rate_limited']);
+    assert.equal(limited.headers['retry-after'], '1');
+    assert.match(limited.json.detail, /1 exports a second/);
+    const refused = FAULTS.find(({ code }) => code === 'destination_refused');
+    assert.equal((await fixture.send({ ...refused?.faulty })).json.code, 'rate_limited');
+    assert.equal((await fixture.send({ headers, body: FRESH })).json.code, 'rate_limited', 'a repeat too');
+    assert.equal(
+      (await fixture.send({ body: { ...FRESH, uri: 'https://other.example/' } })).json.code,
+      'caveat_refused',
+    );
+    assert.equal((await fixture.send({ body: [FRESH, FRESH] })).json.code, 'rate_limited');
+    assert.equal(fixture.store.inserted.length, 1);
+  });
+
+  it('judges the rate of new exports only, for each client by itself, and lets who waited pass', async () => {
+    await using fixture = await HttpFixture.start({ limits: { rateMax: 1 } });
+    const id = await fixture.submit();
+    for (let n = 0; n < 5; n += 1) assert.equal((await fixture.send({ body: { id } })).status, 200);
+    const other = tokenWith({ identifier: 'other-app' });
+    assert.equal((await fixture.send({ body: FRESH, token: other })).status, 200);
+    fixture.clock.advance(1_000);
+    assert.equal((await fixture.send({ body: FRESH })).status, 200);
+  });
+
   it('judges the destination before idempotency, and idempotency before limits', async () => {
     await using fixture = await HttpFixture.start({ limits: { pendingMax: 1 } });
     const headers = { 'idempotency-key': 'k' };
@@ -360,22 +396,33 @@ describe('a poll', () => {
     assert.equal(fixture.store.inserted.length, 1);
   });
 
-  it('cannot tell an export of somebody else from one that never was', async () => {
+  it('cannot tell an export of somebody else from one that never was: same answer, same work', async () => {
     await using fixture = await HttpFixture.start();
     const id = await fixture.submit();
+    fixture.store.change(id, FINISHED_WITH_A_LONG_ANSWER);
     const other = 'https://other.example/';
-    const refused = await Promise.all([
-      fixture.send({ body: { id: UNKNOWN_ID } }),
-      fixture.send({ body: { id }, token: tokenWith({ identifier: 'other' }) }),
-      fixture.send({ body: { id }, token: tokenWith({ destination: other }) }),
-      fixture.send({ body: { id, uri: other } }),
-      fixture.send({ body: { id, uri: '' } }),
-    ]);
-    for (const answer of refused) {
-      assert.equal(answer.status, 404);
-      assert.equal(answer.text, refused[0]?.text);
+    const asked: RequestOptions[] = [
+      { body: { id: UNKNOWN_ID } },
+      { body: { id }, token: tokenWith({ identifier: 'other' }) },
+      { body: { id }, token: tokenWith({ destination: other }) },
+      { body: { id }, token: tokenWith({ more: [`destination = ${other}`] }) },
+      { body: { id, uri: other } },
+      { body: { id, uri: '' } },
+    ];
+    for (const options of asked.flatMap((one) => [one, { ...one, path: '/lp/export' }])) {
+      fixture.store.lookups.length = 0;
+      const [answer, never] = [
+        await fixture.send(options),
+        await fixture.send({ ...options, body: { id: UNKNOWN_ID } }),
+      ];
+      assert.deepEqual([answer.status, answer.json.code], [404, 'unknown_export']);
+      assert.equal(answer.text, never.text);
+      assert.deepEqual({ ...answer.headers, date: '' }, { ...never.headers, date: '' });
+      // One lookup each, and the store is told for whom: what is somebody else's never leaves it.
+      const [first, second, ...more] = fixture.store.lookups;
+      assert.deepEqual([first?.viewer, more], [second?.viewer, []]);
+      assert.notEqual(first?.viewer, null);
     }
-    assert.equal(refused[0]?.json.code, 'unknown_export');
   });
 
   it('in a large batch names the element that is unknown, wherever it is', async () => {

@@ -5,10 +5,12 @@ import type { Server as TlsServer } from 'node:tls';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { type Clock, systemClock } from '../export/clock.ts';
 import type { ExportService } from '../export/export-service.ts';
+import type { PublicSigningKey } from '../export/signer.ts';
 import { readBodiesAsBytes } from './awaited-body.ts';
-import { answerUnreadable } from './client-error.ts';
+import { answerUnreadable, refuseTunnel } from './client-error.ts';
 import { ConnectionLimit, type ConnectionLimits } from './connection-limit.ts';
 import { addExportRoutes } from './export-routes.ts';
+import { refuseBadHosts } from './host-check.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { addDocsRoutes } from './openapi/docs-routes.ts';
 import { addOwnerRoutes, type OwnerActions } from './owner-routes.ts';
@@ -17,6 +19,7 @@ import { notFound } from './problem.ts';
 import { answerErrors, type HttpLog, refuseUnknownRoutes } from './refusals.ts';
 import { sendProblem } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
+import { addSigningKeys } from './signing-keys.ts';
 import { secureContext, type TlsIdentity, TlsSide } from './tls-side.ts';
 import { ExportSockets } from './ws/export-sockets.ts';
 import type { SocketLimits } from './ws/socket-limits.ts';
@@ -33,6 +36,8 @@ export interface HttpServerParts {
   readonly settings: HttpSettings;
   readonly readiness: () => Promise<Readiness>;
   readonly log: HttpLog;
+  /** What deliveries are signed with; left out, nobody is told. */
+  readonly signingKeys?: () => readonly PublicSigningKey[];
   /** Certificate and key; left out, plain HTTP is served. */
   readonly tls?: TlsIdentity;
   /** Left out, the system's. */
@@ -90,14 +95,17 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   const limits = { ...SERVER_LIMITS, ...parts.limits };
   const sockets = new ExportSockets({ ...parts, clock });
   const app = createFastify(parts, limits, sockets);
+  refuseBadHosts(app);
   refuseUnknownRoutes(app);
   answerErrors(app, parts.log, parts.settings.bodyBytesMax);
   readBodiesAsBytes(app);
   addProbes(app, parts.readiness);
   addDocsRoutes(app, parts.settings);
+  if (parts.signingKeys !== undefined) addSigningKeys(app, parts.signingKeys);
   addExportRoutes(app, { ...parts, clock });
   addOwnerRoutes(app, { ...parts, clock });
   sockets.attach(app);
+  app.server.on('connect', refuseTunnel);
   await app.ready();
   // Before the limit on connections, which hands each of them on to all who listen by then.
   const tlsSide = parts.tls === undefined ? null : new TlsSide(app.server as unknown as TlsServer);
@@ -116,6 +124,8 @@ function createFastify(
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: limits.timeoutsCheckedEveryMs,
     shouldUpgradeCallback: (request: IncomingMessage) => sockets.accepts(request),
+    // Its answer would have no body: `refuseBadHosts` says what is wrong.
+    requireHostHeader: false,
   };
   return Fastify({
     logger: false,

@@ -77,6 +77,12 @@ export function verify(macaroon: Macaroon, rootKey: Uint8Array): boolean {
   return signature.length === macaroon.signature.length && timingSafeEqual(signature, macaroon.signature);
 }
 
+/** How many HMACs {@link verify} computes, for one key. */
+export function hmacsToVerify({ caveats }: Macaroon): number {
+  const thirdParty = caveats.filter((caveat) => caveat.thirdParty !== undefined).length;
+  return 2 + caveats.length + 2 * thirdParty;
+}
+
 /** Every macaroon library derives its key like this, so a secret may be of any length. */
 const KEY_GENERATOR = Buffer.alloc(32);
 KEY_GENERATOR.write('macaroons-key-generator', 'latin1');

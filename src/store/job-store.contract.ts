@@ -88,6 +88,32 @@ export function describeJobStore(
       );
     });
 
+    promises('a job is there for its own client and destination, and for nobody else', async (store) => {
+      const job = newJob();
+      await insert(store, job);
+      const isThere = async (client: string, destination: string | null): Promise<boolean> => {
+        const [found, unknown] = await store.get([job.id, randomUUID()], { client, destination });
+        assert.equal(unknown, null);
+        assert.ok(found === null || found?.id === job.id);
+        return found !== null;
+      };
+      const { client, destination } = LANE;
+      assert.ok(await isThere(client, destination));
+      assert.ok(await isThere(client, null));
+      for (const [otherClient, otherDestination] of [
+        [client, OTHER_LANE.destination],
+        [client, `${destination}/`],
+        [client, destination.toUpperCase()],
+        [client, ''],
+        [client.toUpperCase(), destination],
+        ['', destination],
+        ['', null],
+        [`${client} `, null],
+      ] as const) {
+        assert.ok(!(await isThere(otherClient, otherDestination)), `${otherClient} ${otherDestination}`);
+      }
+    });
+
     promises('an empty payload and one of a megabyte come back byte for byte', async (store) => {
       const big = Buffer.alloc(1 << 20, 'ä€𝄞 ');
       await insert(store, newJob({ data: new Uint8Array(0) }), newJob({ data: big }));

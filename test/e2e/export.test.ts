@@ -6,7 +6,7 @@ import type { FinishedExport } from '../../client/index.ts';
 import type { CertificateName } from '../support/destinations/certificates.ts';
 import { answerText, startDestination, type TestDestination } from '../support/destinations/destination.ts';
 import * as nasty from '../support/destinations/nasty.ts';
-import { clientFor, ROOT_KEY, ServiceProcess, tokenFor } from '../support/service.ts';
+import { clientFor, ROOT_KEY, ServiceProcess, TEST_FLAGS, tokenFor } from '../support/service.ts';
 
 const CA_FILE = fileURLToPath(new URL('../support/destinations/tls/ca.pem', import.meta.url));
 const FAST = ['--retry-base', '1ms', '--attempts-max', '2', '--attempt-timeout', '500ms'];
@@ -166,7 +166,40 @@ describe('what an app hears of a destination that misbehaves', () => {
   });
 });
 
+describe('an address that nothing may connect to', () => {
+  it('ends an export whose name leads there: at once, for good, and the app hears why', async () => {
+    await using service = await ServiceProcess.start(['--allow-http', '--secret', ROOT_KEY], []);
+    await using destination = await nasty.answers();
+    const url = destination.url.replace('127.0.0.1', 'localhost');
+    const client = clientFor(service.url, url);
+    const { id } = await client.submit({ destination: url, data: 1 });
+    const { answer } = await client.wait(id);
+    assert.deepEqual([answer.status, answer.error?.code, answer.body], [403, 'address_refused', '']);
+    assert.match(answer.error?.detail ?? '', /^The name "localhost" resolves to .* is in .* \(loopback\)/);
+    assert.equal(destination.connections, 0);
+    assert.match(service.written.stderr, /"attempt":1,.*"error":"address_refused"/);
+    assert.doesNotMatch(service.written.stderr, /"attempt":2/);
+  });
+
+  it('is the one of the service itself, although its network is open', async () => {
+    await using service = await ServiceProcess.start();
+    const { answer } = await exportTo(service, `${service.url}/export`);
+    assert.deepEqual([answer.status, answer.error?.code], [403, 'address_refused']);
+    assert.match(answer.error?.detail ?? '', /is this service itself/);
+  });
+});
+
 describe('the process', () => {
+  it('delivers through no proxy, not even one that Node itself is told to use', async () => {
+    await using proxy = await nasty.answers('200 OK', 'from the proxy');
+    const { origin } = new URL(proxy.url);
+    const env = { HTTP_PROXY: origin, HTTPS_PROXY: origin, NODE_USE_ENV_PROXY: '1', NO_PROXY: '' };
+    await using service = await ServiceProcess.start([], TEST_FLAGS, env);
+    await using destination = await nasty.answers('200 OK', 'from the destination');
+    assert.equal((await exportTo(service, destination.url)).answer.body, 'from the destination');
+    assert.equal(proxy.connections, 0);
+  });
+
   it('a second one on the same store does not start and says why', async () => {
     await using service = await ServiceProcess.start();
     const second = service.spawn();

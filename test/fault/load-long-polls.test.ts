@@ -7,6 +7,7 @@ import { pidOfService, processFigures } from '../soak/figures.ts';
 import * as nasty from '../support/destinations/nasty.ts';
 import { clientFor, ServiceProcess, tokenFor } from '../support/service.ts';
 import { startValve } from './load-valve.ts';
+import { LOOK_EVERY_MS, until } from './until.ts';
 
 const POLLS = 5_000;
 /** Exports to wait for: each has one poll. A batch holds a thousand. */
@@ -18,9 +19,6 @@ const ABANDONED = 100;
 const OTHER_FILES = 500;
 const KIB = 1_024;
 const MIB = 1_024 ** 2;
-/** How often something is looked at that comes about by itself, and how long between. */
-const LOOKS_MAX = 300;
-const LOOK_EVERY_MS = 100;
 
 interface Answer {
   readonly status: number;
@@ -34,14 +32,6 @@ function assertFilesSuffice(): void {
   const max = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
   const needed = POLLS + OTHER_FILES;
   assert.ok(max >= needed, `this test needs ${needed} open files, and the limit is ${max}: raise ulimit -Hn`);
-}
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let look = 0; look < LOOKS_MAX; look += 1) {
-    if (await isSo()) return;
-    await delay(LOOK_EVERY_MS);
-  }
-  assert.fail(`it did not come about that ${what}`);
 }
 
 it(`${POLLS} open long polls are answered when their exports end, and one more is refused`, async () => {

@@ -52,18 +52,28 @@ export function clientFor(
 export class ServiceProcess implements AsyncDisposable {
   readonly #directory = new TemporaryDirectory();
   readonly #flags: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
   #process: ChildProcess | null = null;
   #port = 0;
   #url = '';
   /** Everything that all its runs wrote to stdout and to stderr. */
   readonly written = { stdout: '', stderr: '' };
 
-  private constructor(flags: readonly string[]) {
+  private constructor(flags: readonly string[], env: Readonly<Record<string, string>> = {}) {
     this.#flags = flags;
+    this.#env = env;
   }
 
-  static async start(flags: readonly string[] = []): Promise<ServiceProcess> {
-    const service = new ServiceProcess([...TEST_FLAGS, ...flags]);
+  /**
+   * @param baseFlags what every start has; {@link TEST_FLAGS} unless the test is about those
+   * @param env beside our own environment
+   */
+  static async start(
+    flags: readonly string[] = [],
+    baseFlags: readonly string[] = TEST_FLAGS,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<ServiceProcess> {
+    const service = new ServiceProcess([...baseFlags, ...flags], env);
     await service.start();
     return service;
   }
@@ -106,7 +116,10 @@ export class ServiceProcess implements AsyncDisposable {
   /** Another process on the same data. */
   spawn(): ChildProcess {
     const flags = ['serve', '--port', String(this.#port), '--data-dir', this.dataDir, ...this.#flags];
-    const child = spawn(process.execPath, [LAUNCHER, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [LAUNCHER, ...flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.#env },
+    });
     for (const name of ['stdout', 'stderr'] as const) {
       child[name]?.setEncoding('utf8').on('data', (text: string) => {
         this.written[name] += text;

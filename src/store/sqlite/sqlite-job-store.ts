@@ -8,6 +8,7 @@ import type {
   InsertLimits,
   InsertResult,
   JobStore,
+  JobViewer,
   LaneBacklog,
   NewJob,
   Now,
@@ -17,8 +18,8 @@ import type {
   StoreKeys,
 } from '../../export/job-store.ts';
 import type { OwnerStore } from '../../export/owner-store.ts';
-import { OwnerReaderClient } from './owner-reader-client.ts';
 import { Vault } from '../vault/vault.ts';
+import { OwnerReaderClient } from './owner-reader-client.ts';
 import { openPayload } from './payloads.ts';
 import { fromUuid, type Row, SELECT_JOB, toAttempt, toJob } from './rows.ts';
 import { SealedText } from './sealed-text.ts';
@@ -118,8 +119,8 @@ export class SqliteJobStore implements JobStore {
     return this.#writer.perform({ kind: 'insert', jobs, limits });
   }
 
-  get(ids: readonly string[]): Promise<(ExportJob | null)[]> {
-    return this.#read((from) => ids.map((id) => from.job(id)));
+  get(ids: readonly string[], viewer?: JobViewer): Promise<(ExportJob | null)[]> {
+    return this.#read((from) => ids.map((id) => (viewer ? from.jobFor(id, viewer) : from.job(id))));
   }
 
   claim(lane: Lane, request: ClaimRequest): Promise<Claim> {
@@ -208,6 +209,7 @@ export class SqliteJobStore implements JobStore {
 class Reader implements Disposable {
   readonly #db: DatabaseSync;
   readonly #job: StatementSync;
+  readonly #jobFor: StatementSync;
   readonly #attempts: StatementSync;
   readonly #secret: StatementSync;
   readonly #payload: StatementSync;
@@ -217,6 +219,11 @@ class Reader implements Disposable {
   constructor(path: string) {
     this.#db = new DatabaseSync(path, { readOnly: true });
     this.#job = this.#db.prepare(`${SELECT_JOB} WHERE j.id = ? AND j.is_history = 0`);
+    // The lane is looked at before the answer, so that what is somebody else's costs no more than what is not there.
+    this.#jobFor = this.#db.prepare(
+      `${SELECT_JOB} WHERE j.id = ?1 AND j.is_history = 0
+       AND l.client = ?2 AND (?3 IS NULL OR l.destination = ?3)`,
+    );
     this.#attempts = this.#db.prepare(
       'SELECT a.*, j.id FROM attempts a JOIN jobs j ON j.seq = a.job WHERE j.id = ? AND j.is_history = 0 ORDER BY a.number',
     );
@@ -235,6 +242,11 @@ class Reader implements Disposable {
 
   job(id: string): ExportJob | null {
     const row = this.#job.get(fromUuid(id)) as Row | undefined;
+    return row === undefined ? null : toJob(row, unlocked(this.#texts));
+  }
+
+  jobFor(id: string, { client, destination }: JobViewer): ExportJob | null {
+    const row = this.#jobFor.get(fromUuid(id), client, destination) as Row | undefined;
     return row === undefined ? null : toJob(row, unlocked(this.#texts));
   }
 

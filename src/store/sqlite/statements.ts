@@ -110,7 +110,9 @@ export function prepareStatements(db: DatabaseSync) {
       SELECT seq FROM jobs
       WHERE finished_at < ? AND is_history = 0 AND (key_expires_at IS NULL OR key_expires_at <= ?) LIMIT ?`),
     makeHistory: prepare('UPDATE jobs SET is_history = 1 WHERE seq = ?'),
-    history: prepare('SELECT seq, lane, payload_key, data_bytes FROM jobs WHERE finished_at < ? AND is_history = 1 LIMIT ?'),
+    history: prepare(
+      'SELECT seq, lane, payload_key, data_bytes FROM jobs WHERE finished_at < ? AND is_history = 1 LIMIT ?',
+    ),
     deleteAttempts: prepare('DELETE FROM attempts WHERE job = ?'),
     deleteAnswer: prepare('DELETE FROM answers WHERE job = ?'),
     deleteJob: prepare('DELETE FROM jobs WHERE seq = ?'),

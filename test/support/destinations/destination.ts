@@ -41,6 +41,8 @@ export interface DestinationOptions {
   readonly tls?: TlsOptions;
   /** Default 127.0.0.1. */
   readonly host?: string;
+  /** Default a free one. */
+  readonly port?: number;
 }
 
 /**
@@ -49,7 +51,7 @@ export interface DestinationOptions {
  */
 export async function startDestination(options: DestinationOptions): Promise<TestDestination> {
   const destination = new RawDestination(options);
-  await destination.listen(options.host ?? '127.0.0.1');
+  await destination.listen(options.host ?? '127.0.0.1', options.port ?? 0);
   return destination;
 }
 
@@ -83,8 +85,8 @@ class RawDestination implements TestDestination {
     return `${this.#options.tls ? 'https' : 'http'}://${host}:${port}/in`;
   }
 
-  async listen(host: string): Promise<void> {
-    this.#server.listen(0, host);
+  async listen(host: string, port: number): Promise<void> {
+    this.#server.listen(port, host);
     await once(this.#server, 'listening');
   }
 

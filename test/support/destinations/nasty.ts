@@ -134,6 +134,19 @@ export function neverEndsHead(): Promise<TestDestination> {
   });
 }
 
+/** Interim answer after interim answer, without an end. */
+export function neverStopsInforming(): Promise<TestDestination> {
+  return startDestination({
+    onRequest: (socket) =>
+      pour(socket, Buffer.from('HTTP/1.1 103 Early Hints\r\n\r\n'), Number.POSITIVE_INFINITY),
+  });
+}
+
+/** Bytes as they are, whatever they mean. */
+export function says(bytes: string): Promise<TestDestination> {
+  return startDestination({ onRequest: (socket) => socket.write(Buffer.from(bytes, 'latin1')) });
+}
+
 export interface PouringDestination extends TestDestination {
   /** Bytes of body handed to the system so far, on all connections. */
   readonly poured: number;

@@ -9,6 +9,7 @@ import type { WireExport, WireProblem } from '../../../client/wire.ts';
 import { Authorizer } from '../../../src/auth/authorizer.ts';
 import { ExportService, type ExportServiceParts } from '../../../src/export/export-service.ts';
 import { JobFeed } from '../../../src/export/job-feed.ts';
+import type { PublicSigningKey } from '../../../src/export/signer.ts';
 import type { Readiness } from '../../../src/http/probes.ts';
 import {
   createHttpServer,
@@ -34,6 +35,7 @@ export interface FixtureOptions extends Pick<HttpServerParts, 'tls' | 'socketLim
   readonly requireDestination?: boolean;
   readonly readiness?: () => Promise<Readiness>;
   readonly owner?: Partial<OwnerActions>;
+  readonly signingKeys?: () => readonly PublicSigningKey[];
 }
 
 export interface Answer {
@@ -123,6 +125,7 @@ export class HttpFixture implements AsyncDisposable {
         requireDestination: options.requireDestination ?? true,
       }),
       settings: { bodyBytesMax: 64 * 1_024, longPollMaxMs: 300_000, attemptsMax: 9, ...options.settings },
+      ...(options.signingKeys === undefined ? {} : { signingKeys: options.signingKeys }),
       readiness: options.readiness ?? (async () => ({ isReady: true })),
       log: { unexpectedError: (error) => unexpected.push(error) },
       clock,
@@ -211,6 +214,7 @@ export class HttpFixture implements AsyncDisposable {
 /** For servers that nobody asks for what is the owner's. */
 export const NO_OWNER: OwnerActions = {
   refreshRootKey: notAsked,
+  rotateSigningKey: notAsked,
   rules: notAsked,
   addRule: notAsked,
   removeRule: notAsked,
@@ -242,6 +246,6 @@ function createService(store: MemoryJobStore, clock: ManualClock, { limits }: Fi
     },
     newId: () => uuidv7(),
     digest: (data, attemptsMax) => createHash('sha256').update(`${attemptsMax} `).update(data).digest(),
-    limits: { attemptsMax: 9, pendingMax: 3, waitingMax: 2, ageMsMax: 86_400_000, ...limits },
+    limits: { attemptsMax: 9, pendingMax: 3, waitingMax: 2, rateMax: 0, ageMsMax: 86_400_000, ...limits },
   });
 }

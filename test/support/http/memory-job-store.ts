@@ -5,6 +5,7 @@ import type {
   InsertLimits,
   InsertResult,
   JobStore,
+  JobViewer,
   NewJob,
 } from '../../../src/export/job-store.ts';
 import { MemorySecrets } from '../memory-secrets.ts';
@@ -26,8 +27,8 @@ export class MemoryJobStore implements JobStore {
   /** Inserts that were asked for and not answered: now, and the most there were. */
   insertsUnderWay = 0;
   insertsUnderWayMost = 0;
-  /** Calls of `get`. */
-  gets = 0;
+  /** What was looked for, in order. */
+  readonly lookups: { readonly ids: readonly string[]; readonly viewer: JobViewer | null }[] = [];
   /** What was taken in, in order. */
   readonly inserted: NewJob[] = [];
   readonly #jobs = new Map<string, ExportJob>();
@@ -40,6 +41,11 @@ export class MemoryJobStore implements JobStore {
     const held = Promise.withResolvers<void>();
     this.#mayInsert = held.promise;
     return held;
+  }
+
+  /** Calls of `get`. */
+  get gets(): number {
+    return this.lookups.length;
   }
 
   /** Moves a job on, as a worker would, and tells whoever listens. */
@@ -82,10 +88,13 @@ export class MemoryJobStore implements JobStore {
     return { kind: 'inserted', jobs: inserted };
   }
 
-  async get(ids: readonly string[]): Promise<(ExportJob | null)[]> {
-    this.gets += 1;
+  async get(ids: readonly string[], viewer?: JobViewer): Promise<(ExportJob | null)[]> {
     this.#failIfTold();
-    return ids.map((id) => this.#jobs.get(id) ?? null);
+    this.lookups.push({ ids, viewer: viewer ?? null });
+    return ids.map((id) => {
+      const job = this.#jobs.get(id);
+      return job !== undefined && isFor(job, viewer) ? job : null;
+    });
   }
 
   onChange(listener: (ids: readonly string[]) => void): () => void {
@@ -149,6 +158,11 @@ export class MemoryJobStore implements JobStore {
   #failIfTold(): void {
     if (this.failure !== null) throw this.failure;
   }
+}
+
+function isFor({ lane }: ExportJob, viewer: JobViewer | undefined): boolean {
+  if (viewer === undefined) return true;
+  return lane.client === viewer.client && (viewer.destination ?? lane.destination) === lane.destination;
 }
 
 function queuedJob({ id, lane, data, attemptsMax, acceptedAt }: NewJob): ExportJob {

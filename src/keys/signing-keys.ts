@@ -1,0 +1,131 @@
+import { sign as signBytes } from 'node:crypto';
+import { promisify } from 'node:util';
+import type { Clock } from '../export/clock.ts';
+import type { SecretStore } from '../export/job-store.ts';
+import type { PublicSigningKey, SignedMessage, Signer } from '../export/signer.ts';
+import type { MasterKey } from './master-key.ts';
+import {
+  decodeSet,
+  encodeSet,
+  makeKeyPair,
+  type SigningKeyPair,
+  type SigningKeySet,
+  validAt,
+  withNewest,
+} from './signing-key-set.ts';
+
+export interface SigningKeysParts {
+  readonly secrets: SecretStore;
+  readonly masterKey: MasterKey;
+  readonly clock: Clock;
+}
+
+const NAME = 'signing keys';
+/** How often the store is asked whether another instance has rotated. Receivers know the old keys for a day after. */
+const UPKEEP_EVERY_MS = 10_000;
+/** People rotate keys: two at the same moment are rare, ten are not the world's doing. */
+const ROTATE_TRIES_MAX = 10;
+
+/** In a thread of the pool: 40 µs for a small message and 2 ms for a megabyte would be the main thread's, four times over. */
+const signInPool = promisify(signBytes) as (
+  algorithm: null,
+  data: Uint8Array,
+  key: SigningKeyPair['privateKey'],
+) => Promise<Buffer>;
+
+/**
+ * The keys that receivers know this box by: made once, kept in the store under the master key, and so the same for every
+ * instance of that store.
+ */
+export class SigningKeys implements Signer {
+  readonly #parts: SigningKeysParts;
+  #set: SigningKeySet = [];
+  /** What is in the store, sealed. */
+  #stored: Uint8Array = new Uint8Array();
+
+  private constructor(parts: SigningKeysParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Opens the keys; makes the first one for a store that has none.
+   *
+   * @throws Error when what is stored cannot be read
+   */
+  static async open(parts: SigningKeysParts): Promise<SigningKeys> {
+    const keys = new SigningKeys(parts);
+    const { secrets, masterKey, clock } = parts;
+    const made = (): Uint8Array => masterKey.seal(NAME, encodeSet([makeKeyPair(clock.now())]));
+    keys.#take((await secrets.get(NAME)) ?? (await secrets.putIfAbsent(NAME, made())));
+    return keys;
+  }
+
+  /** What is signed with now, newest first. */
+  get publicKeys(): readonly PublicSigningKey[] {
+    return this.#valid().map(publicPart);
+  }
+
+  /** `v1a,` and a base64 signature for each key, separated by blanks (Standard Webhooks 1.0). */
+  async sign({ id, timestampSeconds, body }: SignedMessage): Promise<string> {
+    const signed = Buffer.concat([Buffer.from(`${id}.${timestampSeconds}.`), body]);
+    const signatures = await Promise.all(
+      this.#valid().map(({ privateKey }) => signInPool(null, signed, privateKey)),
+    );
+    return signatures.map((signature) => `v1a,${signature.toString('base64')}`).join(' ');
+  }
+
+  /**
+   * Makes a new key. The present one goes on signing beside it for a day, so that receivers can learn the new one.
+   *
+   * @throws ExportError when the store cannot be read or written; then nothing has changed
+   */
+  async rotate(): Promise<PublicSigningKey> {
+    const { secrets, masterKey, clock } = this.#parts;
+    const now = clock.now();
+    const added = makeKeyPair(now);
+    for (let tries = 0; tries < ROTATE_TRIES_MAX; tries += 1) {
+      await this.#load();
+      const sealed = masterKey.seal(NAME, encodeSet(withNewest(this.#set, added, now)));
+      if (await secrets.replace(NAME, this.#stored, sealed)) {
+        this.#take(sealed);
+        return publicPart(added);
+      }
+    }
+    throw new Error('Other instances changed the signing keys in the store again and again.');
+  }
+
+  /** A small step, for a chore: takes over what another instance made of the keys. Resolves to when the next is due. */
+  async upkeep(): Promise<number> {
+    await this.#load();
+    return UPKEEP_EVERY_MS;
+  }
+
+  async #load(): Promise<void> {
+    const stored = await this.#parts.secrets.get(NAME);
+    if (stored === null) throw new Error('The signing keys are gone from the store.');
+    if (Buffer.compare(stored, this.#stored) !== 0) this.#take(stored);
+  }
+
+  #take(stored: Uint8Array): void {
+    this.#set = decodeSet(this.#parts.masterKey.open(NAME, stored));
+    this.#stored = stored;
+  }
+
+  #valid(): SigningKeySet {
+    return validAt(this.#set, this.#parts.clock.now());
+  }
+}
+
+/** The public keys in a store, read beside a running service; empty when the service has made none yet. */
+export async function readPublicSigningKeys(
+  secrets: Pick<SecretStore, 'get'>,
+  openMasterKey: () => MasterKey,
+  now: number,
+): Promise<readonly PublicSigningKey[]> {
+  const stored = await secrets.get(NAME);
+  return stored === null ? [] : validAt(decodeSet(openMasterKey().open(NAME, stored)), now).map(publicPart);
+}
+
+function publicPart({ id, publicKey, madeAt, validUntil }: SigningKeyPair): PublicSigningKey {
+  return { id, publicKey, madeAt, validUntil };
+}

@@ -1,0 +1,209 @@
+/**
+ * Method: a service goes through everything that can happen to an export and to a request, with marks in all that is
+ * secret or personal; then everything it wrote is searched for the marks, at every level of the log.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { request } from 'undici';
+import { parseConfig } from '../../src/config.ts';
+import { openMasterKey } from '../../src/keys/store-keys.ts';
+import { openLocalRootKeys } from '../../src/local-root-key.ts';
+import { encode } from '../../src/macaroon/codec.ts';
+import { mint } from '../../src/macaroon/macaroon.ts';
+import { SqliteJobStore } from '../../src/store/sqlite/sqlite-job-store.ts';
+import { runMain } from '../support/captured-io.ts';
+import { answerText, startDestination, type TestDestination } from '../support/destinations/destination.ts';
+import * as nasty from '../support/destinations/nasty.ts';
+import { ServiceProcess } from '../support/service.ts';
+import { TemporaryDirectory } from '../support/temporary-store.ts';
+
+const ROOT_KEY = 'LEAK-root-key-5f0c';
+/** Begins every mark, also in base64: what is searched for stands at the start of three bytes. */
+const MARK = 'LEAK';
+const FAST = ['--retry-base', '1ms', '--attempts-max', '2', '--attempt-timeout', '300ms'];
+
+/** What was sent and what came back of it, other than a destination's answer to its own app. */
+interface Trip {
+  readonly secrets: Set<string>;
+  readonly refusals: string[];
+}
+
+type Format = 'v1' | 'v2' | 'v2j';
+
+function tokenFor(trip: Trip, destination: string, format: Format = 'v1', rootKey = ROOT_KEY): string {
+  const caveats = ['path = *', 'method = POST', 'target = export-service', `destination = ${destination}`];
+  const token = encode(mint({ rootKey: Buffer.from(rootKey), identifier: 'app', caveats }), format);
+  // Any stretch of it would be too much: the signature is at its end.
+  for (const part of [token, token.slice(-40), token.slice(20, 60)]) trip.secrets.add(part);
+  return token;
+}
+
+class App {
+  readonly #service: ServiceProcess;
+  readonly #trip: Trip;
+
+  constructor(service: ServiceProcess, trip: Trip) {
+    this.#service = service;
+    this.#trip = trip;
+  }
+
+  async send(path: string, headers: Record<string, string>, body: string | Buffer): Promise<number> {
+    const response = await request(`${this.#service.url}${path}`, { method: 'POST', headers, body });
+    const text = await response.body.text();
+    if (response.statusCode >= 400) this.#trip.refusals.push(JSON.stringify(response.headers) + text);
+    return response.statusCode;
+  }
+
+  /** Exports data with marks, by a URL with marks, and waits for the end. */
+  async export(destination: string, format: Format = 'v1', as = 'x-api-key'): Promise<number> {
+    const uri = `${destination}/LEAK-path?key=LEAK-query`;
+    const token = tokenFor(this.#trip, uri, format);
+    const values: Record<string, string> = {
+      'x-api-key': token,
+      authorization: `Bearer ${token}`,
+      basic: `Basic ${Buffer.from(`${token}:LEAK-password`).toString('base64')}`,
+    };
+    const name = as === 'basic' ? 'authorization' : as;
+    const headers = {
+      [name]: values[as] ?? '',
+      prefer: 'wait=20',
+      'idempotency-key': `LEAK-${Math.random()}`,
+    };
+    return await this.send('/export', headers, JSON.stringify({ uri, data: { name: 'LEAK-payload' } }));
+  }
+}
+
+function withPath(destination: TestDestination): string {
+  return destination.url.replace(/\/in$/, '');
+}
+
+async function exportEverything(app: App): Promise<void> {
+  await using good = await nasty.answers('200 OK', 'LEAK-answer', { 'x-key': 'LEAK-header' });
+  await using echoing = await startDestination({
+    onRequest: (socket, { body }) => socket.write(answerText('500 LEAK-reason', body)),
+  });
+  await using untrusted = await nasty.answersOverTls('self-signed', 'LEAK-answer');
+  await using silent = await nasty.neverAnswers();
+  await using garbage = await nasty.says('LEAK-garbage and nothing else\r\n\r\n');
+  await using resets = await nasty.resetsMidBody();
+  for (const format of ['v1', 'v2', 'v2j'] as const) await app.export(withPath(good), format);
+  for (const as of ['authorization', 'basic']) await app.export(withPath(good), 'v1', as);
+  for (const bad of [echoing, untrusted, silent, garbage, resets])
+    assert.equal(await app.export(withPath(bad)), 200);
+  await app.export(await nasty.closedPort());
+  await app.export('http://LEAK-name.invalid');
+  await app.export('http://localhost:1');
+}
+
+async function sendEverythingWrong(app: App, trip: Trip): Promise<void> {
+  const uri = 'https://LEAK-host.example/LEAK-path?LEAK-query';
+  const token = tokenFor(trip, uri);
+  const good = { 'x-api-key': token };
+  const data = '{"LEAK-payload":1}';
+  const cases: [headers: Record<string, string>, body: string | Buffer, path?: string][] = [
+    [good, `{"uri":"${uri}","data":LEAK-payload}`],
+    [good, 'LEAK-payload'],
+    [good, Buffer.from(`{"LEAK-payload":"\xff"}`, 'latin1')],
+    [good, JSON.stringify({ uri, data: 'LEAK-payload' })],
+    [good, JSON.stringify({ uri: 'LEAK-payload', data })],
+    [good, JSON.stringify({ uri, data, attempts_max: 'LEAK-payload' })],
+    [good, JSON.stringify({ uri, data, idempotency_key: 'LEAK payload' })],
+    [good, JSON.stringify({ id: 'LEAK-payload' })],
+    [good, JSON.stringify([{ uri, data }, 'LEAK-payload'])],
+    [good, `"${'LEAK-payload'.repeat(100_000)}"`],
+    [{ ...good, 'idempotency-key': 'LEAK key' }, JSON.stringify({ uri, data })],
+    [{ 'x-api-key': `${token}LEAK` }, '{}'],
+    [{ 'x-api-key': tokenFor(trip, uri, 'v2j').replace('"s64"', '"LEAK"') }, '{}'],
+    [{ 'x-api-key': tokenFor(trip, uri, 'v1', 'LEAK-other-key') }, '{}'],
+    [{ 'x-api-key': 'LEAK not a token' }, '{}'],
+    [{ authorization: 'Basic TEVBSy1ub3QtYS10b2tlbjo=' }, '{}'],
+    [good, '{}', '/LEAK-path?LEAK-query'],
+    [{}, '{"LEAK-payload":1}', '/export?LEAK-query'],
+  ];
+  for (const [headers, body, path = '/export'] of cases) {
+    assert.ok((await app.send(path, headers, body)) >= 400, JSON.stringify(headers));
+  }
+}
+
+function find(where: string, text: string, secrets: Iterable<string>): void {
+  for (const secret of secrets) {
+    const at = text.indexOf(secret);
+    if (at >= 0) assert.fail(`${where} tells "${secret}": …${text.slice(Math.max(0, at - 100), at + 100)}…`);
+  }
+}
+
+/** A text as it may be written, so that its beginning is found in whatever form. */
+function formsOf(secret: string | Uint8Array): string[] {
+  const bytes = Buffer.from(secret as string);
+  return [
+    bytes.toString('latin1'),
+    bytes.toString('hex'),
+    bytes.toString('base64'),
+    bytes.toString('base64url'),
+  ];
+}
+
+for (const level of ['silent', 'error', 'warn', 'info', 'debug']) {
+  it(`no log at level ${level}, no refusal and no public page tells a secret, a token or a payload`, async () => {
+    using directory = new TemporaryDirectory();
+    writeFileSync(directory.file('root-key'), `${ROOT_KEY}\n`);
+    const flags = [
+      '--allow-http',
+      '--allow-network',
+      '127.0.0.0/8',
+      '--secret-file',
+      directory.file('root-key'),
+    ];
+    await using service = await ServiceProcess.start([...FAST, '--log-level', level], flags);
+    const trip: Trip = { secrets: new Set([MARK, ...formsOf(ROOT_KEY)]), refusals: [] };
+    const app = new App(service, trip);
+    await exportEverything(app);
+    await sendEverythingWrong(app, trip);
+    for (const path of [
+      '/status',
+      '/healthz',
+      '/readyz',
+      '/metrics',
+      '/.well-known/export-signing-keys',
+      '/openapi.json',
+    ]) {
+      const { statusCode, body } = await request(`${service.url}${path}`);
+      find(path, `${statusCode} ${await body.text()}`, trip.secrets);
+    }
+    // Also what a crash leaves to say, and what the next start makes of it.
+    await service.end('SIGKILL');
+    await service.start();
+    assert.equal(await service.end('SIGTERM'), 0);
+
+    assert.ok(trip.refusals.length >= 18);
+    // The app's own destination, and nothing else of its own words, is named to the app that was refused.
+    for (const refusal of trip.refusals) find('a refusal', refusal, trip.secrets);
+    find('stdout', service.written.stdout, trip.secrets);
+    find('stderr', service.written.stderr, trip.secrets);
+    const lines = service.written.stderr.split('\n').filter((line) => line !== '');
+    assert.equal(lines.length > 0, !['silent', 'error'].includes(level), service.written.stderr);
+  });
+}
+
+it('no file in the data folder but the key file holds a key in the clear, and only their owner can read them', async () => {
+  await using service = await ServiceProcess.start([], []);
+  assert.equal(await service.end('SIGTERM'), 0);
+  const config = parseConfig(['--data-dir', service.dataDir], {});
+  const secrets = (await openLocalRootKeys(config)).flatMap(formsOf);
+  await using store = await SqliteJobStore.open(config.store.path);
+  const masterKey = await openMasterKey(store.secrets, config.keyFile);
+  const sealed = await store.secrets.get('signing keys');
+  assert.ok(sealed !== null);
+  for (const { d } of JSON.parse(Buffer.from(masterKey.open('signing keys', sealed)).toString())) {
+    secrets.push(d, ...formsOf(Buffer.from(d, 'base64url')));
+  }
+  secrets.push(...formsOf(readFileSync(config.keyFile)));
+  for (const name of readdirSync(service.dataDir)) {
+    if (name === 'store.key') continue;
+    find(name, readFileSync(join(service.dataDir, name)).toString('latin1'), secrets);
+  }
+  const shown = await runMain(['serve', '--print-config', '--secret', ROOT_KEY]);
+  find('--print-config', shown.stdout + shown.stderr, [MARK]);
+});
