@@ -156,21 +156,3 @@ function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
-
-/**
- * The address of a path of the service.
- *
- * @throws TypeError when `url` can be no address of a service
- */
-export function serviceUrl(url: string | URL, path: string): string {
-  const parsed = new URL(url);
-  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
-    throw new TypeError(`The service's url must begin with http:// or https://, not ${parsed.protocol}`);
-  }
-  if (parsed.username !== '' || parsed.password !== '') {
-    throw new TypeError(
-      "The service's url must hold no user or password; the token is an option of its own.",
-    );
-  }
-  return `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}${path}`;
-}
