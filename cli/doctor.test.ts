@@ -216,23 +216,19 @@ describe('arbiter', () => {
     }).listen(0, '127.0.0.1');
     await once(arbiter, 'listening');
     const { port } = arbiter.address() as AddressInfo;
-    const env = { DATABOX_ARBITER_ENDPOINT: `tcp://127.0.0.1:${port}`, EXPORT_SECRETS_DIR: folder.path };
-    const missing = await consult(['--url', stand.url], {}, env);
-    assert.match(of(missing, 'arbiter').text, /ARBITER_TOKEN/);
-
+    const args = ['--url', stand.url, '--arbiter', `tcp://127.0.0.1:${port}`, '--secrets-dir', folder.path];
+    const look = async (): Promise<Finding> => of(await consult(args), 'arbiter');
+    assert.match((await look()).text, /ARBITER_TOKEN/);
     writeFileSync(`${folder.path}/ARBITER_TOKEN`, 'token');
     writeFileSync(`${folder.path}/ZMQ_PUBLIC_KEY`, 'too short');
-    assert.match(
-      of(await consult(['--url', stand.url], {}, env), 'arbiter').text,
-      /ZMQ_PUBLIC_KEY does not hold.*40/,
-    );
-    writeFileSync(`${folder.path}/ZMQ_PUBLIC_KEY`, 'x'.repeat(40));
-    const good = of(await consult(['--url', stand.url], {}, env), 'arbiter');
+    assert.match((await look()).text, /ZMQ_PUBLIC_KEY .*40 characters/);
+    writeFileSync(`${folder.path}/ZMQ_PUBLIC_KEY`, 'vl6wu0A@XP?}Or/&BR#LSxn>A+}L)p44/W[wXL3<');
+    const good = await look();
     assert.deepEqual([good.verdict, received], ['good', 0]);
 
     arbiter.close();
     await once(arbiter, 'close');
-    const away = of(await consult(['--url', stand.url], {}, env), 'arbiter');
+    const away = await look();
     assert.deepEqual([away.verdict, /cannot be reached: ECONNREFUSED/.test(away.text)], ['bad', true]);
   });
 });

@@ -19,7 +19,7 @@ import { checkStoreFile } from './doctor/store.ts';
 import { checkExport } from './doctor/test-export.ts';
 import { ACCESS_FLAGS, fetchForServices, readGivenToken, readUrl } from './service-access.ts';
 import { Paint, printable } from './terminal.ts';
-import { newestRootKey, systemParts as tokenParts } from './token/parts.ts';
+import { newestRootKey, ROOT_KEY_SETTINGS, systemParts as systemRootKeys } from './token/parts.ts';
 
 const FLAGS = {
   to: { names: ['--to'], placeholder: 'URL', meaning: 'Where one test export goes; left out, none is made' },
@@ -28,15 +28,7 @@ const FLAGS = {
 } as const satisfies Flags;
 
 /** The service's, where it is on this machine. */
-const SETTINGS: readonly SettingKey[] = [
-  'dataDir',
-  'store',
-  'storeBytesMax',
-  'name',
-  'secret',
-  'secretFile',
-  'keyFile',
-];
+const SETTINGS: readonly SettingKey[] = [...ROOT_KEY_SETTINGS, 'secretsDir', 'storeBytesMax'];
 
 /** In the order in which one thing needs the other. */
 const CHECKS: readonly Check[] = [checkDisk, checkStoreFile, checkService, checkArbiter, checkExport];
@@ -74,7 +66,7 @@ function systemParts(env: Env): DoctorParts {
       const { bavail, bsize } = await statfs(folder);
       return bavail * bsize;
     },
-    loadRootKey: (config) => newestRootKey(tokenParts, config),
+    loadRootKey: (config) => newestRootKey(systemRootKeys, config),
   };
 }
 

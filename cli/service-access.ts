@@ -85,7 +85,11 @@ function readTextFile(file: string, source: string): string {
 /** A `fetch` that also trusts the box's own CA, where there is one. */
 export function fetchForServices(env: Env): typeof fetch {
   const file = join(env.EXPORT_SECRETS_DIR || SECRETS_DIR_DEFAULT, ROOT_CA);
-  if (!existsSync(file)) return globalThis.fetch;
-  const dispatcher = new Agent({ connect: { ca: [...rootCertificates, readFileSync(file, 'utf8')] } });
+  return existsSync(file) ? fetchTrusting(readFileSync(file, 'utf8')) : globalThis.fetch;
+}
+
+/** A `fetch` that trusts a CA besides those that everybody trusts. */
+export function fetchTrusting(ca: string): typeof fetch {
+  const dispatcher = new Agent({ connect: { ca: [...rootCertificates, ca] } });
   return ((input: string, init: object) => fetchWith(input, { ...init, dispatcher })) as typeof fetch;
 }

@@ -9,9 +9,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { rootCertificates } from 'node:tls';
-import { styleText } from 'node:util';
-import { Agent, fetch as undiciFetch } from 'undici';
 import {
   ExportClient,
   ExportClientError,
@@ -22,6 +19,9 @@ import {
 import { type CommandIo, EXIT, type Output } from '../../src/command.ts';
 import { flagRow, renderRows, renderText } from '../../src/config/help.ts';
 import { asksForHelp, type Env, type Flags, readArguments } from '../../src/config.ts';
+import { Interruption } from '../interruption.ts';
+import { fetchTrusting } from '../service-access.ts';
+import { Paint, printable } from '../terminal.ts';
 import { askForToken, Box } from './box.ts';
 import { DemoError, DemoProcess } from './demo-process.ts';
 import type { Delivery } from './destination.ts';
@@ -105,7 +105,10 @@ export async function run(args: readonly string[], env: Env, io: CommandIo): Pro
   const isJson = given.isOn('json');
   const page = new Page(isJson ? io.stderr : io.stdout, env);
   const source = await readSource(given.positionals[0] ?? null);
-  using interruption = new Interruption();
+  // Stays on while things are put away: a second Ctrl-C must not leave half of them behind.
+  using interruption = new Interruption(new DemoError('Stopped, and put everything away.'), {
+    staysOn: true,
+  });
   const { signal } = interruption;
   try {
     await using stage = await setStage(env, page, signal);
@@ -190,6 +193,7 @@ async function setStage(env: Env, page: Page, signal: AbortSignal): Promise<Stag
   await using cleanUp = new AsyncDisposableStack();
   const { folder } = cleanUp.adopt(await makeTemporaryFolder(), ({ remove }) => remove());
   const box = await Box.create(folder, APP);
+  // An app in a box gets the same from NODE_EXTRA_CA_CERTS.
   const trustingFetch = fetchTrusting(await readFile(box.rootCaFile, 'utf8'));
   page.title('One export, the whole way');
 
@@ -261,12 +265,6 @@ function serviceScript(env: Env, box: Box, dataDir: string, arbiter: string) {
 /** A script beside this one. The compiler rewrites imports but not paths: the neighbour ends as this file does. */
 function neighbour(name: string): string {
   return path.join(import.meta.dirname, `${name}${path.extname(import.meta.filename)}`);
-}
-
-/** A `fetch` that trusts these certificates. An app in a box gets the same from `NODE_EXTRA_CA_CERTS`. */
-function fetchTrusting(ca: string): typeof fetch {
-  const dispatcher = new Agent({ connect: { ca: [...rootCertificates, ca] } });
-  return ((input: string, init: object) => undiciFetch(input, { ...init, dispatcher })) as typeof fetch;
 }
 
 /** The service listens at once; it is ready when the arbiter has given it a key. */
@@ -434,37 +432,21 @@ function tellHowToExport({ box, service, destination, destinationUrl, token }: S
   );
   page.title('and see what the destination has received:');
   page.raw(`curl -sS --cacert ${box.rootCaFile} ${destination.url}/received`);
+  page.title(`With a program, such as those beside /lp/export on ${service.url}/docs:`);
+  page.raw(`export EXPORT_URL=${service.url} DESTINATION=${destinationUrl}`);
+  page.raw(`export NODE_EXTRA_CA_CERTS=${box.rootCaFile} SSL_CERT_FILE=${box.rootCaFile}`);
+  page.raw(`export EXPORT_TOKEN=${token}`);
   page.line();
-}
-
-/** Ctrl-C and its kin, as a signal: they end what is under way, and everything that was started is put away. */
-class Interruption implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  // Stays on while things are put away: a second Ctrl-C must not leave half of them behind.
-  readonly #abort = (): void => this.#controller.abort(new DemoError('Stopped, and put everything away.'));
-
-  constructor() {
-    for (const name of this.#names) process.on(name, this.#abort);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  [Symbol.dispose](): void {
-    for (const name of this.#names) process.off(name, this.#abort);
-  }
 }
 
 /** The terminal, in a few kinds of lines. Colours only where somebody sees them. */
 class Page {
   readonly #output: Output;
-  readonly #hasColour: boolean;
+  readonly #paint: Paint;
 
   constructor(output: Output, env: Env) {
     this.#output = output;
-    this.#hasColour = output.isTTY === true && !env.NO_COLOR;
+    this.#paint = new Paint(output, env);
   }
 
   line(text = ''): void {
@@ -472,21 +454,21 @@ class Page {
   }
 
   title(text: string): void {
-    this.line(`\n${this.#paint('bold', text)}\n`);
+    this.line(`\n${this.#paint.paint('bold', text)}\n`);
   }
 
   done(what: string, text: string, aside = ''): void {
-    const end = aside === '' ? '' : `  ${this.#paint('dim', aside)}`;
-    this.line(`  ${this.#paint('green', '✓')} ${what.padEnd(12)} ${text}${end}`);
+    const end = aside === '' ? '' : `  ${this.#paint.paint('dim', aside)}`;
+    this.line(`  ${this.#paint.paint('green', '✓')} ${what.padEnd(12)} ${text}${end}`);
   }
 
   step({ state, seconds }: Step, text: string): void {
-    const time = this.#paint('dim', `${seconds.toFixed(3)} s`.padStart(9));
-    this.line(`${time}  ${this.#paint('cyan', state.padEnd(10))}  ${printable(text)}`.trimEnd());
+    const time = this.#paint.paint('dim', `${seconds.toFixed(3)} s`.padStart(9));
+    this.line(`${time}  ${this.#paint.paint('cyan', state.padEnd(10))}  ${printable(text)}`.trimEnd());
   }
 
   field(name: string, value: string): void {
-    this.line(`  ${this.#paint('dim', name.padEnd(18))} ${printable(value)}`);
+    this.line(`  ${this.#paint.paint('dim', name.padEnd(18))} ${printable(value)}`);
   }
 
   text(text: string): void {
@@ -503,22 +485,13 @@ class Page {
     const lines = text.trimEnd().split('\n');
     for (const line of lines.slice(0, SHOWN_LINES_MAX)) this.line(`  ${printable(cut(line))}`);
     const more = lines.length - SHOWN_LINES_MAX;
-    if (more > 0) this.line(`  ${this.#paint('dim', `… ${more} more lines`)}`);
+    if (more > 0) this.line(`  ${this.#paint.paint('dim', `… ${more} more lines`)}`);
   }
 
   verdict(isGood: boolean, text: string): void {
-    const mark = isGood ? this.#paint('green', '✓') : this.#paint('red', '✗');
-    this.line(`\n${mark} ${this.#paint('bold', printable(text))}`);
+    const mark = isGood ? this.#paint.paint('green', '✓') : this.#paint.paint('red', '✗');
+    this.line(`\n${mark} ${this.#paint.paint('bold', printable(text))}`);
   }
-
-  #paint(format: 'bold' | 'dim' | 'green' | 'red' | 'cyan', text: string): string {
-    return this.#hasColour ? styleText(format, text, { validateStream: false }) : text;
-  }
-}
-
-/** Control characters would let a file or an answer steer the terminal. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, ' ');
 }
 
 function cut(line: string): string {

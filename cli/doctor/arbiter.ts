@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { readCredentials } from '../../src/arbiter/credentials.ts';
-import type { Finding, Patient } from './finding.ts';
+import { type Finding, inWords, type Patient } from './finding.ts';
 
 const CONNECT_MS_MAX = 5_000;
 
@@ -18,20 +18,19 @@ export async function checkArbiter({ config }: Patient): Promise<Finding[]> {
   return [...checkCredentials(secretsDir), await checkEndpoint(arbiter)];
 }
 
-/** What is needed to speak to it, and what the service would say of it at its start. */
 function checkCredentials(secretsDir: string): Finding[] {
   try {
     readCredentials(secretsDir);
     return [];
   } catch (error) {
     const remedy = "The box's container manager gives it; name the folder that has it with --secrets-dir.";
-    return [{ check: 'arbiter', verdict: 'bad', text: (error as Error).message, remedy }];
+    return [{ check: 'arbiter', verdict: 'bad', text: inWords(error), remedy }];
   }
 }
 
 async function checkEndpoint(endpoint: string): Promise<Finding> {
   const { hostname, port } = new URL(endpoint);
-  const failure = await connectFailure(hostname, Number(port));
+  const failure = await connectFailure(hostname.replace(/^\[|\]$/g, ''), Number(port));
   if (failure === null)
     return { check: 'arbiter', verdict: 'good', text: `The arbiter listens at ${endpoint}.` };
   return {

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { checkStore, newestAcceptedAt, type StoreReport } from '../../src/store/sqlite/check.ts';
-import { formatBytes, formatCount } from '../terminal.ts';
+import { formatBytes, formatCount, formatExports } from '../terminal.ts';
 import { type Finding, inWords, type Patient } from './finding.ts';
 
 /** A larger store takes a while to read as a whole: that is what `store check` is for. */
@@ -59,10 +59,11 @@ function soundness(path: string, { problems, exports }: StoreReport): Finding {
   const { queued = 0, sending = 0, waiting = 0, ...ended } = exports ?? {};
   const total = Object.values(ended).reduce((sum, count) => sum + count, 0);
   const open = queued + sending + waiting;
+  const patient = waiting === 0 ? '' : ` (${formatCount(waiting)} of them wait for another attempt)`;
   return {
     check: 'store',
     verdict: 'good',
-    text: `The store ${path} is whole: ${formatCount(open)} on their way (${formatCount(waiting)} of them wait for another attempt), ${formatCount(total)} ended.`,
+    text: `The store ${path} is whole: ${formatExports(open)} on the way${patient}, ${formatCount(total)} ended.`,
   };
 }
 

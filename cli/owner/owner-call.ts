@@ -1,27 +1,21 @@
-import { readFileSync } from 'node:fs';
-import { postJson, serviceUrl } from '../../client/exchange.ts';
-import { type Arguments, type Config, type Env, type Flags, UsageError } from '../../src/config.ts';
+import { postJson } from '../../client/exchange.ts';
+import type { Arguments, Config, Env, Flags } from '../../src/config.ts';
 import { encode } from '../../src/macaroon/codec.ts';
 import { mint } from '../../src/macaroon/macaroon.ts';
+import { ACCESS_FLAGS, fetchForServices, readGivenToken, readUrl } from '../service-access.ts';
 import { newestRootKey, ROOT_KEY_SETTINGS, type TokenParts } from '../token/parts.ts';
 
 /** The flags of every command that does something to a running service in the owner's name. */
 export const OWNER_FLAGS = {
-  url: {
-    names: ['--url'],
-    placeholder: 'URL',
-    meaning: "The service's address [EXPORT_URL, default http://127.0.0.1:8080]",
-  },
+  ...ACCESS_FLAGS,
   token: {
-    names: ['--token'],
-    placeholder: 'TOKEN',
+    ...ACCESS_FLAGS.token,
     meaning:
       "An owner's token; anyone on this machine can read it in the process list, so prefer --token-file [EXPORT_TOKEN]",
   },
   tokenFile: {
-    names: ['--token-file'],
-    placeholder: 'FILE',
-    meaning: "File that holds an owner's token",
+    ...ACCESS_FLAGS.tokenFile,
+    meaning: "File that holds an owner's token [EXPORT_TOKEN_FILE]",
   },
 } as const satisfies Flags;
 
@@ -31,7 +25,6 @@ export const OWNER_SETTINGS = ROOT_KEY_SETTINGS;
 export const OWNER_TOKEN_HELP =
   "Without a token it makes one that is good for this and for a minute, where the service's data directory can be read.";
 
-const URL_DEFAULT = 'http://127.0.0.1:8080';
 /** Longer than the service waits for anybody. */
 const ANSWER_TIMEOUT_MS = 30_000;
 const TOKEN_LIFE_MS = 60_000;
@@ -53,10 +46,11 @@ export interface OwnerCall {
  * @throws ExportClientError when the service refuses, ExportConnectionError when no answer comes
  */
 export async function postAsOwner(path: string, body: object, call: OwnerCall): Promise<unknown> {
-  const url = ownerUrl(path, call);
+  const { given, env } = call;
+  const url = readUrl(given, env) + path;
   const token = givenToken(call) ?? (await shortToken('POST', path, call));
   return postJson({
-    fetch: globalThis.fetch,
+    fetch: fetchForServices(env),
     url,
     headers: { 'content-type': 'application/json', 'x-api-key': token },
     body: JSON.stringify(body),
@@ -64,33 +58,10 @@ export async function postAsOwner(path: string, body: object, call: OwnerCall): 
   });
 }
 
-function ownerUrl(path: string, { given, env }: OwnerCall): string {
-  const flag = given.text('url');
-  try {
-    return serviceUrl(flag ?? (env.EXPORT_URL || URL_DEFAULT), path);
-  } catch (error) {
-    const source = flag === null ? 'EXPORT_URL' : '--url';
-    throw new UsageError(`${source} is no address of a service: ${(error as Error).message}`);
-  }
-}
-
 /** Null when none is given. */
 function givenToken({ given, env }: OwnerCall): string | null {
-  const [token, file] = [given.text('token'), given.text('tokenFile')];
-  if (token !== null && file !== null)
-    throw new UsageError('--token and --token-file are both given; keep one of them');
-  return token ?? (file === null ? env.EXPORT_TOKEN || null : readTokenFile(file));
-}
-
-function readTokenFile(file: string): string {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8').trim();
-  } catch (cause) {
-    throw new UsageError(`--token-file: ${file} cannot be read (${(cause as NodeJS.ErrnoException).code})`);
-  }
-  if (text === '') throw new UsageError(`--token-file: ${file} is empty`);
-  return text;
+  const token = readGivenToken(given, env);
+  return typeof token === 'function' ? token() : token;
 }
 
 /** Good for this request and no other, and not for long. */
