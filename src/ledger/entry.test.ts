@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { NOON } from '../../test/support/ledger/memory-ledger.ts';
@@ -154,6 +155,16 @@ describe('an entry', () => {
   it('is not written with fields that its kind does not have', () => {
     const event = { ...SAMPLES.start, token: 'secret' } as LedgerEvent;
     assert.equal(written(event), TEXTS.start);
+  });
+});
+
+describe('docs/ledger.md', () => {
+  const page = readFileSync(new URL('../../docs/ledger.md', import.meta.url), 'utf8');
+  const examples = page.split('\n').filter((line) => line.startsWith('{"n":'));
+
+  it('shows an entry of each kind, as it would be written', () => {
+    const kinds = examples.map((example) => parseEntry(example).kind);
+    assert.deepEqual(kinds.toSorted(), KINDS.toSorted());
   });
 });
 

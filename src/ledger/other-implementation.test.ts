@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';
 import { describe, it } from 'node:test';
-import type { TLogEntryWithInclusionProof } from '@sigstore/bundle';
 import { verifyCheckpoint } from '@sigstore/verify/dist/tlog/checkpoint.js';
 import { verifyMerkleInclusion } from '@sigstore/verify/dist/tlog/merkle.js';
 import { MemoryLedger } from '../../test/support/ledger/memory-ledger.ts';
@@ -27,15 +26,17 @@ function authority(verifierKey: string): Parameters<typeof verifyCheckpoint>[1][
   };
 }
 
+type BundleEntry = Parameters<typeof verifyCheckpoint>[0];
+
 /** A receipt in the form in which a Sigstore bundle holds it. */
-function entryOf(receipt: string): TLogEntryWithInclusionProof {
+function entryOf(receipt: string): BundleEntry {
   const { extra, index, proof, checkpoint } = parseProofFile(receipt);
   const inclusionProof = {
     logIndex: String(index),
     hashes: proof.map((hash) => Buffer.from(hash)),
     checkpoint: { envelope: checkpoint },
   };
-  return { canonicalizedBody: Buffer.from(extra ?? ''), inclusionProof } as TLogEntryWithInclusionProof;
+  return { canonicalizedBody: Buffer.from(extra ?? ''), inclusionProof } as BundleEntry;
 }
 
 function check(receipt: string, verifierKey = signer.verifierKey): void {
