@@ -55,7 +55,7 @@ for (const shell of SHELLS) {
       assert.deepEqual(await offered(shell, ['export-service', 'se']), ['send', 'serve']);
       assert.deepEqual(
         (await offered(shell, ['export-service', 'store', ''])).filter((word) => !word.startsWith('-')),
-        ['backup', 'check', 'migrate'],
+        ['backup', 'check', 'migrate', 'rekey'],
       );
     });
 
