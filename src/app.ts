@@ -15,7 +15,13 @@ import { ExportService } from './export/export-service.ts';
 import { JobFeed } from './export/job-feed.ts';
 import type { JobStore } from './export/job-store.ts';
 import { OwnerService } from './export/owner-service.ts';
-import { deleteOldResults, endOldExports, eraseOldPayloads, Purge } from './export/retention.ts';
+import {
+  deleteOldHistory,
+  deleteOldResults,
+  endOldExports,
+  eraseOldPayloads,
+  Purge,
+} from './export/retention.ts';
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } from './http/server.ts';
@@ -135,6 +141,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     cleanup.use(new Chore({ clock, step, onError: (error) => log.error({ err: error }, `${what} failed`) }));
   const chores = [
     chore('deleting old results', () => deleteOldResults(store, clock, config.keepResultsMs)),
+    chore('deleting old history', () => deleteOldHistory(store, clock, config.keepLedgerMs)),
     chore('ending old exports', () => endOldExports(store, clock)),
     chore('erasing old payloads', () => eraseOldPayloads(store, clock, config.keepPayloadsMs)),
     chore('emptying the log of the store', () => purge.step()),

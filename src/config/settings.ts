@@ -290,6 +290,13 @@ export const SETTINGS = {
     default: '7d',
     meaning: 'How long a finished export can be polled',
   }),
+  keepLedgerMs: setting(durationMs({ min: 0, max: 36_500 * DAY }), {
+    group: 'Limits',
+    flags: ['--keep-ledger'],
+    env: 'EXPORT_KEEP_LEDGER',
+    default: '1825d',
+    meaning: "How long the owner's lists show a finished export; never shorter than its result is kept",
+  }),
   keepPayloadsMs: setting(durationMs({ min: 0, max: 36_500 * DAY }), {
     group: 'Limits',
     flags: ['--keep-payloads'],

@@ -118,8 +118,8 @@ export class Dispatcher implements Dispatch {
   queued(lane: Lane): void {
     const state = this.#stateOf(lane);
     state.queuedCount += 1;
-    // The timer, or the export that asks how the destination does, goes on with it.
-    if (state.isPaused && (state.cancelTimer !== null || state.places > 0)) return;
+    // The timer goes on with it. (A place that is taken may be one that is only reserved, which wakes nobody.)
+    if (state.isPaused && state.cancelTimer !== null) return;
     state.hasDue = true;
     this.#claimFor(state);
   }

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { Chore } from './chore.ts';
-import { deleteOldResults, endOldExports, eraseOldPayloads, PURGE_MS_MAX, Purge } from './retention.ts';
+import {
+  deleteOldHistory,
+  deleteOldResults,
+  endOldExports,
+  eraseOldPayloads,
+  PURGE_MS_MAX,
+  Purge,
+} from './retention.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -156,5 +163,22 @@ describe('Purge', () => {
       clock.advance(590_000);
     }
     assert.deepEqual(blocked, []);
+  });
+});
+
+describe('deleting old history', () => {
+  const step = async (deleted: number) => {
+    const clock = new ManualClock(1_000_000);
+    const asked: number[] = [];
+    const deleteHistory = async (finishedBefore: number) => {
+      asked.push(finishedBefore);
+      return deleted;
+    };
+    return { delayMs: await deleteOldHistory({ deleteHistory }, clock, 400_000), asked };
+  };
+
+  it('goes on at once after a full step, and in a minute otherwise', async () => {
+    assert.deepEqual(await step(256), { delayMs: 50, asked: [600_000] });
+    assert.deepEqual(await step(255), { delayMs: 60_000, asked: [600_000] });
   });
 });

@@ -46,6 +46,20 @@ export async function eraseOldPayloads(
   return keepPayloadsMs === 0 ? INTERVAL_MS : Math.min(INTERVAL_MS, keepPayloadsMs);
 }
 
+/**
+ * A step of deleting what the owner has seen for long enough of exports whose results are gone.
+ *
+ * @returns how long to wait before the next step, in milliseconds
+ */
+export async function deleteOldHistory(
+  store: Pick<JobStore, 'deleteHistory'>,
+  clock: Clock,
+  keepHistoryMs: number,
+): Promise<number> {
+  const deleted = await store.deleteHistory(clock.steady() - keepHistoryMs, STEP_JOBS);
+  return deleted < STEP_JOBS ? INTERVAL_MS : STEP_PAUSE_MS;
+}
+
 /** Takes what was erased out of the store's log, by the clock: also when nothing happens that would overwrite it. */
 export class Purge {
   readonly #store: Pick<JobStore, 'purge'>;

@@ -95,7 +95,7 @@ interface RunningService extends AsyncDisposable {
 }
 
 async function startService(dataDir: string): Promise<RunningService> {
-  const keep = ['--keep-results', options['keep-results']];
+  const keep = ['--keep-results', options['keep-results'], '--keep-ledger', options['keep-results']];
   const flags = ['serve', '--port', '0', '--data-dir', dataDir, ...TEST_FLAGS, ...FLAGS, ...keep];
   console.log(`service: ${[...FLAGS, ...keep].join(' ')}`);
   const child = spawn(process.execPath, [LAUNCHER, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
