@@ -57,7 +57,7 @@ export async function deleteOldHistory(
   keepHistoryMs: number,
 ): Promise<number> {
   const deleted = await store.deleteHistory(clock.steady() - keepHistoryMs, STEP_JOBS);
-  return deleted < STEP_JOBS ? INTERVAL_MS : STEP_PAUSE_MS;
+  return deleted < STEP_JOBS ? Math.min(INTERVAL_MS, Math.max(keepHistoryMs, STEP_PAUSE_MS)) : STEP_PAUSE_MS;
 }
 
 /** Takes what was erased out of the store's log, by the clock: also when nothing happens that would overwrite it. */

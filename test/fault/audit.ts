@@ -99,9 +99,9 @@ class Auditor {
       this.figures.lost += 1;
       this.wrongs.push(`${key} (${id}) is lost: accepted, never arrived, and the store gives no reason`);
     } else if (!hasArrived) this.figures.endedWithoutArrival += 1;
-    if (job === undefined) {
+    if (job === undefined || job.isHistory) {
       this.figures.deleted += 1;
-      this.#expect(!isKeyed && this.#evidence.hasDeleted, `${key} (${id}) is not in the store`);
+      this.#expect(!isKeyed && this.#evidence.hasDeleted, `${key} (${id}) can be read no more`);
       return;
     }
     this.#expect(result !== null, `${key} (${id}): no result could be read`);

@@ -180,7 +180,8 @@ function watchStatements(trap: Trap, transaction: Transaction): void {
   };
   StatementSync.prototype.run = function (this: StatementSync, ...args: unknown[]) {
     const act = () => Reflect.apply(run, this, args);
-    if (/^\s*DELETE FROM (attempts|jobs)\b/.test(sqlOf.get(this) ?? '')) transaction.deletes = true;
+    if (/^\s*(DELETE FROM (attempts|jobs)|UPDATE jobs SET is_history)\b/.test(sqlOf.get(this) ?? ''))
+      transaction.deletes = true;
     if (transaction.deletes) return trap.around('deletion', act);
     if (transaction.recovers) return trap.around('recovery', act);
     return act();

@@ -16,6 +16,8 @@ export interface LedgerJob {
   /** The order of acceptance. */
   readonly seq: number;
   readonly isFinished: boolean;
+  /** Its result is deleted: apps know it no more. */
+  readonly isHistory: boolean;
   readonly attempts: number;
   readonly attemptsSpent: number;
   readonly attemptsMax: number;
@@ -96,6 +98,7 @@ function toLedgerJob(row: Row, ledgers: ReadonlyMap<number, LedgerAttempt[]>): L
     lane: String(row.destination).split('/').at(-1) ?? '',
     seq: Number(row.seq),
     isFinished: row.finished_at !== null,
+    isHistory: row.is_history === 1,
     attempts: Number(row.attempts),
     attemptsSpent: Number(row.attempts_spent),
     attemptsMax: Number(row.attempts_max),

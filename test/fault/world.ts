@@ -11,7 +11,7 @@ import { LANES, Workload } from './workload.ts';
 
 const FLAGS = ['--retry-base', '2ms', '--attempt-timeout', '4s'];
 /** In lives that are to end in a deletion results are deleted at once; those under an idempotency key live on with it. */
-const DELETING_FLAGS = ['--keep-results', '50ms'];
+const DELETING_FLAGS = ['--keep-results', '50ms', '--keep-ledger', '500ms'];
 
 /** How many exports (or batches) each submitter may hand over at once, and how often it may again while nobody died. */
 const RATION = 6;
