@@ -24,6 +24,8 @@ export interface ContainerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Instead of the image's CMD. */
   readonly command?: readonly string[];
+  /** Whether it has a `/tmp` in memory, as compose.yaml gives it one. Default: it can write into `/data` and nowhere else. */
+  readonly hasTmp?: boolean;
 }
 
 /** Starts the image, and resolves when it has printed its first line, or has ended. */
@@ -81,7 +83,7 @@ export abstract class Container implements AsyncDisposable {
 /** Directories and files that the base image, or the engine, brings. */
 const SYSTEM_FOLDERS = ['usr/bin', 'usr/lib', 'usr/lib64'];
 const DEVICES = ['null', 'zero', 'random', 'urandom'];
-const EMPTY_FOLDERS = [...SYSTEM_FOLDERS, 'proc', 'dev', 'etc', 'run/secrets', 'usr/local/bin'];
+const EMPTY_FOLDERS = [...SYSTEM_FOLDERS, 'proc', 'dev', 'etc', 'run/secrets', 'tmp', 'usr/local/bin'];
 
 /** The image's user, without a right and without a way to get one. */
 const ENTER = `setpriv --reuid=${IMAGE_USER} --regid=${IMAGE_USER} --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all`;
@@ -97,7 +99,9 @@ const MOUNT_AND_RUN = `
   mount --bind "$DATA" "$ROOT/data"
   mount --bind "$SECRETS" "$ROOT/run/secrets"
   mount -o remount,bind,ro "$ROOT/run/secrets"
-  exec chroot "$ROOT" ${ENTER} env --ignore-environment --chdir="$WORKDIR" "$@"`;
+  test -z "$TMP" || mount -t tmpfs -o mode=1777,size=64m tmpfs "$ROOT/tmp"
+  # Whoever becomes another user outlives his parent, unless he asks not to.
+  exec chroot "$ROOT" ${ENTER} --pdeathsig=KILL env --ignore-environment --chdir="$WORKDIR" "$@"`;
 
 /**
  * A container as far as Linux gives one to root: the image's directory as `/`, read-only, with no place to write but
@@ -108,7 +112,7 @@ class Contained extends Container {
   readonly #env: readonly string[];
   readonly #workDir: string;
 
-  constructor(image: Image, { data, secrets, env, command }: ContainerOptions) {
+  constructor(image: Image, { data, secrets, env, command, hasTmp = false }: ContainerOptions) {
     const { config, root } = image;
     furnish(root);
     const words = Object.entries({ PATH: '/usr/local/bin:/usr/bin', ...config.env, ...env }).map(
@@ -121,7 +125,14 @@ class Contained extends Container {
         ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-ec', MOUNT_AND_RUN, 'sh', ...main],
         {
           stdio: ['ignore', 'pipe', 'pipe'],
-          env: { PATH: process.env.PATH, ROOT: root, DATA: data, SECRETS: secrets, WORKDIR: config.workDir },
+          env: {
+            PATH: process.env.PATH,
+            ROOT: root,
+            DATA: data,
+            SECRETS: secrets,
+            WORKDIR: config.workDir,
+            TMP: hasTmp ? 'yes' : '',
+          },
         },
       ),
     );

@@ -88,7 +88,7 @@ function execForm(text: string): string[] {
 
 function instructionsOf(text: string): Instruction[] {
   const lines = text.split('\n').filter((line) => !/^\s*#/.test(line));
-  const whole = lines.join('\n').replace(/\\\n\s*/g, ' ');
+  const whole = lines.join('\n').replace(/\s*\\\n\s*/g, ' ');
   return whole
     .split('\n')
     .filter((line) => line.trim() !== '')
