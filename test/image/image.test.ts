@@ -4,12 +4,11 @@
  * `/data`; elsewhere as far as that goes: from a working directory that nothing can be written into, without a HOME.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, copyFileSync, globSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, globSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Agent, request } from 'undici';
 import { TestArbiter } from '../support/arbiter/test-arbiter.ts';
-import { databoxPem, makeAuthority, makeCertificate } from '../support/certificates.ts';
+import { askBox, BOX_PEM, BoxSecrets, untilReady } from '../support/box-secrets.ts';
 import * as nasty from '../support/destinations/nasty.ts';
 import {
   type Container,
@@ -24,8 +23,6 @@ import { TemporaryDirectory } from '../support/temporary-store.ts';
 const MIB = 1_024 ** 2;
 /** What is above the base: 15 MiB of files when this was written. */
 const IMAGE_BYTES_MAX = 20 * MIB;
-const CA = makeAuthority();
-const PEM = databoxPem(makeCertificate({ issuer: CA }));
 
 let image: Image;
 before(() => {
@@ -36,7 +33,7 @@ after(() => image?.[Symbol.dispose]());
 /** What a container needs of the machine: a volume, and secrets as a box mounts them. */
 class Mounts extends TemporaryDirectory {
   readonly data = this.file('data');
-  readonly secrets = this.file('secrets');
+  readonly secrets = new BoxSecrets(this.file('secrets'));
 
   constructor() {
     super();
@@ -44,58 +41,17 @@ class Mounts extends TemporaryDirectory {
     chmodSync(this.path, 0o755);
     mkdirSync(this.data, { mode: 0o700 });
     if (process.getuid?.() === 0) chownSync(this.data, IMAGE_USER, IMAGE_USER);
-    mkdirSync(this.secrets);
-  }
-
-  /** Root's, and readable for all: mode 0444, as the box's secrets are. */
-  secret(name: string, content: string, mode = 0o444): void {
-    writeFileSync(join(this.secrets, name), content);
-    chmodSync(join(this.secrets, name), mode);
-  }
-
-  /** All that a box mounts for the service. */
-  secretsOf(arbiter: TestArbiter): void {
-    for (const name of ['ARBITER_TOKEN', 'ZMQ_PUBLIC_KEY']) {
-      copyFileSync(join(arbiter.secretsDir, name), join(this.secrets, name));
-      chmodSync(join(this.secrets, name), 0o444);
-    }
-    this.secret('ZMQ_SECRET_KEY', 'not needed, and not looked at');
-    this.secret('DATABOX.pem', PEM);
-    this.secret('DATABOX_ROOT_CA', CA.cert);
   }
 }
 
 /** Standalone, on a free port of this machine; everything else is the image's own. */
 async function run(mounts: Mounts, options: Partial<ContainerOptions> = {}): Promise<Container> {
   const env = { ...(await onFreePort()), DATABOX_ARBITER_ENDPOINT: '', ...options.env };
-  return runImage(image, { data: mounts.data, secrets: mounts.secrets, ...options, env });
+  return runImage(image, { data: mounts.data, secrets: mounts.secrets.path, ...options, env });
 }
 
 async function onFreePort(): Promise<{ EXPORT_HOST: string; DATABOX_LOCAL_PORT: string }> {
   return { EXPORT_HOST: '127.0.0.1', DATABOX_LOCAL_PORT: new URL(await nasty.closedPort()).port };
-}
-
-interface Answer {
-  readonly status: number;
-  readonly json: { readonly state?: string; readonly ext_response?: { readonly status?: string } };
-}
-
-/** A request of who trusts the box's CA. */
-async function ask(container: Container, path: string, token?: string, body?: object): Promise<Answer> {
-  const dispatcher = new Agent({ connect: { ca: CA.cert } });
-  const headers = token === undefined ? {} : { 'x-api-key': token, prefer: 'wait=30' };
-  const init = body === undefined ? {} : { method: 'POST' as const, body: JSON.stringify(body) };
-  try {
-    const response = await request(`${container.url}${path}`, { ...init, headers, dispatcher });
-    const text = await response.body.text();
-    return { status: response.statusCode, json: text.startsWith('{') ? JSON.parse(text) : {} };
-  } finally {
-    await dispatcher.close();
-  }
-}
-
-async function untilReady(container: Container): Promise<void> {
-  while ((await ask(container, '/readyz')).status !== 200);
 }
 
 function filesOf(folder: string): string[] {
@@ -136,7 +92,7 @@ describe('the image in a box: read-only root, a user without rights, secrets of 
     await using arbiter = await TestArbiter.start();
     await using destination = await nasty.answers('201 Created');
     using mounts = new Mounts();
-    mounts.secretsOf(arbiter);
+    mounts.secrets.writeAll(arbiter);
     const before = filesOf('app');
     const env = {
       ...(await onFreePort()),
@@ -149,9 +105,9 @@ describe('the image in a box: read-only root, a user without rights, secrets of 
     {
       await using box = await run(mounts, { env });
       assert.match(box.url, /^https:\/\/127\.0\.0\.1:\d+$/, box.written.stderr);
-      await untilReady(box);
+      await untilReady(box.url);
       token = arbiter.tokenFor(destination.url) ?? '';
-      const { status, json } = await ask(box, '/lp/export', token, fresh);
+      const { status, json } = await askBox(`${box.url}/lp/export`, token, fresh);
       assert.deepEqual([status, json.state, json.ext_response?.status], [200, 'Finished', '201 Created']);
       if (cannotContain() === false) await box.exec(image.config.healthCheck.command);
       assert.equal(await box.end('SIGTERM'), 0);
@@ -160,8 +116,8 @@ describe('the image in a box: read-only root, a user without rights, secrets of 
     {
       // Another container on the same volume: tokens in the field are still good.
       await using box = await run(mounts, { env });
-      await untilReady(box);
-      assert.equal((await ask(box, '/lp/export', token, fresh)).status, 200);
+      await untilReady(box.url);
+      assert.equal((await askBox(`${box.url}/lp/export`, token, fresh)).status, 200);
       assert.equal(await box.end('SIGTERM'), 0);
     }
     assert.equal(destination.received.length, 2);
@@ -198,7 +154,7 @@ describe('the image in a box: read-only root, a user without rights, secrets of 
 
   it('does not start when it may not read a secret, and says which', { skip: cannotContain() }, async () => {
     using mounts = new Mounts();
-    mounts.secret('DATABOX.pem', PEM, 0o400);
+    mounts.secrets.write('DATABOX.pem', BOX_PEM, 0o400);
     await using box = await run(mounts);
     assert.equal(await box.exited, 2);
     assert.match(
@@ -210,8 +166,8 @@ describe('the image in a box: read-only root, a user without rights, secrets of 
   it('does not start without its certificate', async () => {
     await using arbiter = await TestArbiter.start();
     using mounts = new Mounts();
-    mounts.secretsOf(arbiter);
-    mounts.secret('DATABOX.pem', '');
+    mounts.secrets.writeAll(arbiter);
+    mounts.secrets.write('DATABOX.pem', '');
     await using box = await run(mounts, { env: { DATABOX_ARBITER_ENDPOINT: arbiter.endpoint } });
     assert.equal(await box.exited, 2);
     assert.match(box.written.stderr, /--tls: \S+DATABOX\.pem cannot be used: it is empty/);
@@ -229,7 +185,7 @@ describe('the command line of the image', () => {
     it(`${what} runs the service`, async () => {
       using mounts = new Mounts();
       await using box = await run(mounts, command === null ? {} : { command });
-      assert.equal((await ask(box, '/status')).status, 200);
+      assert.equal((await askBox(`${box.url}/status`)).status, 200);
       assert.equal(await box.end('SIGTERM'), 0);
     });
   }
@@ -241,7 +197,10 @@ describe('the command line of the image', () => {
     assert.equal(new URL(box.url).port, port);
     const poll = { id: '018f0000-0000-7000-8000-000000000000' };
     const destination = 'https://receiver.example/in';
-    assert.equal((await ask(box, '/export', tokenFor({ destination, rootKey: 'S' }), poll)).status, 404);
+    assert.equal(
+      (await askBox(`${box.url}/export`, tokenFor({ destination, rootKey: 'S' }), poll)).status,
+      404,
+    );
     if (cannotContain() === false) {
       const { stdout } = await box.exec(image.config.healthCheck.command);
       assert.equal(stdout, '/healthz answers 200\n');
@@ -255,7 +214,7 @@ describe('the command line of the image', () => {
     const mint = ['export-service', 'token', 'mint', '--destination', destination];
     const token = (await box.exec(mint)).stdout.trim();
     const poll = { id: '018f0000-0000-7000-8000-000000000000' };
-    assert.equal((await ask(box, '/export', token, poll)).status, 404);
+    assert.equal((await askBox(`${box.url}/export`, token, poll)).status, 404);
     await box.exec(['export-service', 'store', 'check']);
     const copy = cannotContain() === false ? '/data/copy.db' : join(mounts.data, 'copy.db');
     await box.exec(['export-service', 'store', 'backup', copy]);
