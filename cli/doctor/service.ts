@@ -137,7 +137,7 @@ function peerCertificate(host: string, port: number): Promise<X509Certificate | 
   });
 }
 
-const RENEW = 'Have the box make a new DATABOX.pem, and restart the service.';
+const RENEW = 'Have the box make a new DATABOX.pem: the service takes it in within seconds.';
 
 function judgeCertificate(host: string, certificate: X509Certificate, now: number): Finding {
   const from = Date.parse(certificate.validFrom);
