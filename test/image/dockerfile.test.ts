@@ -87,7 +87,7 @@ describe('.dockerignore', () => {
 
   it('lets in no tests, no test data, and nothing that lies about in a checkout', () => {
     const folders = new Set(files.map((file) => file.split('/')[0]));
-    const known = ['bin', 'cli', 'client', 'samples', 'scripts', 'src', 'LICENSE', 'package.json'];
+    const known = ['bin', 'cli', 'client', 'docs', 'samples', 'scripts', 'src', 'LICENSE', 'package.json'];
     const settings = [
       'package-lock.json',
       'tsconfig.json',
@@ -95,6 +95,7 @@ describe('.dockerignore', () => {
       'tsconfig.build.client.json',
     ];
     assert.deepEqual([...folders].sort(), [...known, ...settings].sort());
+    assert.ok(files.every((file) => !file.startsWith('docs/') || file.startsWith('docs/examples/')));
     assert.deepEqual(
       files.filter((file) =>
         /\.test\.ts$|\.contract\.ts$|(^|\/)(support|vectors|data|node_modules)\//.test(file),
