@@ -1,13 +1,14 @@
 /** The service over HTTPS, as a box runs it: whom it proves to be, who believes it, and a certificate that changes. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { WebSocket } from 'ws';
 import { createApp } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import { createLog } from '../../src/telemetry/log.ts';
@@ -84,6 +85,22 @@ describe('an app of the box', () => {
     const distrust = await exportElsewhere(service.url, destination.url, {});
     assert.match(distrust, /^UNABLE_TO_VERIFY_LEAF_SIGNATURE false$/);
     assert.equal(destination.received.length, 1);
+  });
+
+  it('exports over a WebSocket too', async () => {
+    using secrets = new Secrets();
+    await using destination = await nasty.answers('201 Created');
+    await using service = await ServiceProcess.start(['--secrets-dir', secrets.path]);
+    const token = tokenFor({ destination: destination.url, path: '/ws/export', method: 'GET' });
+    const url = `${service.url.replace('https:', 'wss:')}/ws/export`;
+    const socket = new WebSocket(url, { ca: CA.cert, headers: { 'x-api-key': token } });
+    await once(socket, 'open');
+    socket.send(JSON.stringify({ id: '', uri: destination.url, data: '{}' }));
+    for await (const [frame] of on(socket, 'message')) {
+      if (JSON.parse(String(frame)).state === 'Finished') break;
+    }
+    assert.equal(destination.received.length, 1);
+    socket.terminate();
   });
 
   it('can also take the CA in while it runs', async () => {
