@@ -44,7 +44,7 @@ interface NewExportMembers {
 
 const judgePoll: (members: Members) => asserts members is { id: string; uri?: string } & Members =
   judgeBy(POLL_SCHEMA);
-const judgeIdempotencyHeader = judgeBy(IDEMPOTENCY_KEY_SCHEMA, 'The header "Idempotency-Key"');
+const judgeIdempotencyHeader = judgeBy(IDEMPOTENCY_KEY_SCHEMA, { whole: 'The header "Idempotency-Key"' });
 /** By the most that `attempts_max` may ask for. A process has one, and tests have a few. */
 const judgesOfNew = new Map<number, (members: Members) => void>();
 

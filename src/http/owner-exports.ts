@@ -1,18 +1,16 @@
+import type { WireState } from '../../client/wire.ts';
 import { ExportError } from '../export/errors.ts';
 import { type Attempt, isFinal } from '../export/job.ts';
 import type { ExportQuery, LaneSummary, OwnedExport, Phase } from '../export/owner-store.ts';
+import { judgeBy } from './schema/judge.ts';
+import { EXPORT_QUERY_SCHEMA, PAGE_EXPORTS, SUMMARY_QUERY_SCHEMA } from './schema/owner-schemas.ts';
 import { wireState } from './wire-answer.ts';
 
-/** Exports on a page: the most, and when nothing is said. */
-export const PAGE_EXPORTS_MAX = 500;
-const PAGE_EXPORTS = 50;
-
-const PHASES: Readonly<Record<string, Phase>> = {
+const PHASES: Readonly<Record<WireState, Phase>> = {
   Pending: 'pending',
   Processing: 'processing',
   Finished: 'finished',
 };
-const QUERY_FIELDS: readonly string[] = ['app', 'destination', 'state', 'before', 'limit'];
 /** JavaScript's last day. */
 const END_OF_TIME = 8.64e15;
 
@@ -54,25 +52,35 @@ export function wireSummary(lane: LaneSummary): object {
   };
 }
 
+const judgeExportQuery = judgeBy(EXPORT_QUERY_SCHEMA, { member: 'parameter' });
+const judgeSummaryQuery = judgeBy(SUMMARY_QUERY_SCHEMA, { member: 'parameter' });
+
+/** What a list is asked for, once its schema has been found to fit. */
+interface ExportParameters {
+  readonly app?: string;
+  readonly destination?: string;
+  readonly state?: WireState;
+  readonly before?: string;
+  readonly limit?: number;
+}
+
 /**
  * Reads what a list is asked for.
  *
  * @throws ExportError `invalid_request`, naming the parameter
  */
 export function readExportQuery(query: Query): ExportQuery {
-  refuseOthers(query, QUERY_FIELDS);
-  const state = text(query, 'state');
-  const phase = state === null ? null : PHASES[state];
-  if (phase === undefined) throw refused(`"state" is one of ${Object.keys(PHASES).join(', ')}.`);
-  const before = text(query, 'before');
-  if (before !== null && !/^\d{1,15}$/.test(before)) throw refused('"before" is no "next" of a page.');
-  return {
-    app: text(query, 'app'),
-    destination: text(query, 'destination'),
-    phase,
-    before,
-    limit: limit(query),
-  };
+  refuseTwice(query);
+  const parameters = { ...query, ...('limit' in query ? { limit: numberOf(query.limit) } : {}) };
+  judgeExportQuery(parameters);
+  const {
+    app = null,
+    destination = null,
+    state,
+    before = null,
+    limit = PAGE_EXPORTS,
+  } = parameters as ExportParameters;
+  return { app, destination, phase: state === undefined ? null : PHASES[state], before, limit };
 }
 
 /**
@@ -81,42 +89,28 @@ export function readExportQuery(query: Query): ExportQuery {
  * @throws ExportError `invalid_request`, naming the parameter
  */
 export function readPeriod(query: Query): { readonly since: number; readonly until: number } {
-  refuseOthers(query, ['since', 'until']);
+  refuseTwice(query);
+  judgeSummaryQuery(query);
   return { since: instant(query, 'since') ?? 0, until: instant(query, 'until') ?? END_OF_TIME };
 }
 
-function limit(query: Query): number {
-  const given = text(query, 'limit');
-  if (given === null) return PAGE_EXPORTS;
-  const count = /^\d{1,4}$/.test(given) ? Number(given) : 0;
-  if (count < 1 || count > PAGE_EXPORTS_MAX)
-    throw refused(`"limit" is no whole number from 1 to ${PAGE_EXPORTS_MAX}.`);
-  return count;
+/** In an address everything is text; what is no number is left for the schema to refuse. */
+function numberOf(text: unknown): unknown {
+  return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
-function instant(query: Query, name: string): number | null {
-  const given = text(query, name);
-  if (given === null) return null;
-  const at = /^\d{4}-\d{2}-\d{2}/.test(given) ? Date.parse(given) : Number.NaN;
-  if (Number.isNaN(at))
-    throw refused(`"${name}" is no time such as 2026-11-24T12:00:00Z, nor a day such as 2026-11-24.`);
+/** Null when it is left out. A day that looks like one need not be one. */
+function instant(query: Query, name: 'since' | 'until'): number | null {
+  const given = query[name];
+  if (given === undefined) return null;
+  const at = Date.parse(given as string);
+  if (Number.isNaN(at)) throw refused(`"${name}" is no ${SUMMARY_QUERY_SCHEMA.properties[name].title}.`);
   return at;
 }
 
-/** Null when it is left out. */
-function text(query: Query, name: string): string | null {
-  const value = query[name];
-  if (value === undefined) return null;
-  if (typeof value !== 'string') throw refused(`"${name}" is given twice.`);
-  return value;
-}
-
-function refuseOthers(query: Query, known: readonly string[]): void {
-  const other = Object.keys(query).find((name) => !known.includes(name));
-  if (other === undefined) return;
-  throw refused(
-    `${JSON.stringify(other.slice(0, 80))} is no parameter of this request; it takes ${known.join(', ')}.`,
-  );
+function refuseTwice(query: Query): void {
+  const twice = Object.keys(query).find((name) => Array.isArray(query[name]));
+  if (twice !== undefined) throw refused(`${JSON.stringify(twice.slice(0, 80))} is given twice.`);
 }
 
 /** Null: the arbiter's tokens name no app. */

@@ -2,6 +2,8 @@ import { ExportError } from '../export/errors.ts';
 import type { NewRule } from '../export/owner-service.ts';
 import type { Rule } from '../export/rules.ts';
 import type { Members } from './json-body.ts';
+import { judgeBy } from './schema/judge.ts';
+import { BLOCK_OR_HOLD_SCHEMA, BUDGET_SCHEMA, RULE_KIND_SCHEMA } from './schema/owner-schemas.ts';
 
 /** A rule as the owner's interface has it (section 5); what it does not have is left out. */
 export interface WireRule {
@@ -16,7 +18,6 @@ export interface WireRule {
   readonly created_at: string;
 }
 
-export const RULE_FIELDS = ['kind', 'app', 'destination', 'limit', 'unit', 'per', 'note'] as const;
 const BUDGET_FIELDS = ['limit', 'unit', 'per'] as const;
 
 export function wireRule(rule: Rule): WireRule {
@@ -32,43 +33,48 @@ export function wireRule(rule: Rule): WireRule {
   };
 }
 
+const judgeKind = judgeBy(RULE_KIND_SCHEMA);
+const judgeBlockOrHold = judgeBy(BLOCK_OR_HOLD_SCHEMA);
+const judgeBudget = judgeBy(BUDGET_SCHEMA);
+
+/** A new rule whose members have the kinds that its schema says; what is left out may also be null. */
+type RuleMembers = {
+  readonly app?: string | null;
+  readonly destination?: string | null;
+  readonly note?: string | null;
+} & (
+  | { readonly kind: 'block' | 'hold' }
+  | {
+      readonly kind: 'budget';
+      readonly limit: number;
+      readonly unit: 'bytes' | 'exports';
+      readonly per: 'hour' | 'day';
+    }
+);
+
 /**
  * Reads a new rule; what its fields hold beyond their kind is the domain's to judge.
  *
  * @throws ExportError `invalid_request`, naming the field
  */
 export function readRule(json: Members): NewRule {
-  const kind = oneOf(json, 'kind', ['block', 'hold', 'budget']);
-  const target = { app: text(json, 'app'), destination: text(json, 'destination'), note: text(json, 'note') };
-  if (kind === 'budget') {
-    const unit = oneOf(json, 'unit', ['bytes', 'exports']);
-    return { ...target, kind, limit: number(json, 'limit'), unit, per: oneOf(json, 'per', ['hour', 'day']) };
+  const members = judgedRule(json);
+  const { app = null, destination = null, note = null } = members;
+  const target = { app, destination, note };
+  if (members.kind !== 'budget') return { ...target, kind: members.kind };
+  const { kind, limit, unit, per } = members;
+  return { ...target, kind, limit, unit, per };
+}
+
+function judgedRule(json: Members): RuleMembers {
+  judgeKind(json);
+  if (json.kind === 'budget') judgeBudget(json);
+  else {
+    const odd = BUDGET_FIELDS.find((name) => json[name] !== undefined);
+    if (odd !== undefined) {
+      throw new ExportError('invalid_request', `"${odd}" belongs to a budget, and this is a ${json.kind}.`);
+    }
+    judgeBlockOrHold(json);
   }
-  const odd = BUDGET_FIELDS.find((name) => json[name] !== undefined);
-  if (odd !== undefined) throw refused(`"${odd}" belongs to a budget, and this is a ${kind}.`);
-  return { ...target, kind };
-}
-
-function oneOf<const T extends string>(json: Members, name: string, values: readonly T[]): T {
-  const found = values.find((value) => value === json[name]);
-  if (found === undefined)
-    throw refused(`"${name}" is one of ${values.map((value) => `"${value}"`).join(', ')}.`);
-  return found;
-}
-
-/** Null when it is left out, or null. */
-function text(json: Members, name: string): string | null {
-  const value = json[name] ?? null;
-  if (value !== null && typeof value !== 'string') throw refused(`"${name}" is no string.`);
-  return value;
-}
-
-function number(json: Members, name: string): number {
-  const value = json[name];
-  if (typeof value !== 'number') throw refused(`"${name}" is no number.`);
-  return value;
-}
-
-function refused(detail: string): ExportError {
-  return new ExportError('invalid_request', detail);
+  return json as unknown as RuleMembers;
 }

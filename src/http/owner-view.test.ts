@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { HttpFixture, type RequestOptions, tokenWith } from '../../test/support/http/http-fixture.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { openTemporaryStore } from '../../test/support/temporary-store.ts';
 import { Consent } from '../export/consent.ts';
 import type { JobStore } from '../export/job-store.ts';
 import { OwnerService } from '../export/owner-service.ts';
+import { openApiDocument } from './openapi/document.ts';
 
+/** What OpenAPI says about an answer. */
+type Content = { 'application/json': { schema: object } };
+
+const SETTINGS = { bodyBytesMax: 64 * 1_024, longPollMaxMs: 300_000, attemptsMax: 9 };
 const OWNER = tokenWith({ method: '*', path: '/owner/*', destination: null });
 
 /** The routes over a real store; what apps hand in is not in it. */
@@ -88,7 +94,8 @@ describe("the owner's rules", () => {
   });
 
   const wrong: [body: unknown, message: RegExp][] = [
-    [{}, /"kind" is one of "block", "hold", "budget"/],
+    [{}, /"kind" is missing: "block", "hold" or "budget"/],
+    [{ kind: 'ban' }, /"kind" is one of "block", "hold", "budget"/],
     [{ kind: 'Block' }, /"kind"/],
     [{ kind: 'block', app: 7 }, /"app" is no string/],
     [{ kind: 'block', limit: 7 }, /"limit" belongs to a budget/],
@@ -96,7 +103,7 @@ describe("the owner's rules", () => {
     [{ kind: 'block', until: 'monday' }, /"until" is no field/],
     [{ kind: 'budget', limit: '7', unit: 'bytes', per: 'day' }, /"limit" is no number/],
     [{ kind: 'budget', limit: 7, unit: 'kilobytes', per: 'day' }, /"unit" is one of/],
-    [{ kind: 'budget', limit: 7, unit: 'bytes' }, /"per" is one of/],
+    [{ kind: 'budget', limit: 7, unit: 'bytes' }, /"per" is missing/],
     [[], /no JSON object/],
   ];
   for (const [body, message] of wrong) {
@@ -144,6 +151,30 @@ describe("the owner's exports", () => {
     assert.equal((await fixture.ask('GET', `/owner/exports/${randomUUID()}`)).json.code, 'unknown_export');
   });
 
+  it('are told of as the API page says', async () => {
+    await using fixture = await Fixture.start();
+    const id = await fixture.insert();
+    const rule = { kind: 'budget', app: 'steps', limit: 10, unit: 'exports', per: 'day' };
+    const { paths } = openApiDocument('0.0.0', SETTINGS) as {
+      paths: Record<string, Record<string, { responses: Record<string, { content: Content }> }>>;
+    };
+    for (const [method, path, body] of [
+      ['POST', '/owner/rules', rule],
+      ['GET', '/owner/rules'],
+      ['GET', '/owner/exports'],
+      ['GET', '/owner/exports/{id}'],
+      ['GET', '/owner/summary'],
+      ['POST', '/owner/exports/{id}/cancel'],
+      ['GET', '/owner/exports/{id}'],
+    ] as const) {
+      const answer = await fixture.ask(method, path.replace('{id}', id), body);
+      const described = paths[path]?.[method.toLowerCase()]?.responses['200'];
+      const ajv = new Ajv2020({ strict: false, validateFormats: false });
+      const isRight = ajv.validate(described?.content['application/json'].schema ?? false, answer.json);
+      assert.ok(isRight, `${method} ${path}: ${ajv.errorsText()}`);
+    }
+  });
+
   it('are summed up by app and destination', async () => {
     await using fixture = await Fixture.start();
     await fixture.insert();
@@ -163,7 +194,7 @@ describe("the owner's exports", () => {
     ['exports?limit=501', /"limit"/],
     ['exports?limit=x', /"limit"/],
     ['exports?before=x', /"before"/],
-    ['exports?state=done', /"state" is one of Pending, Processing, Finished/],
+    ['exports?state=done', /"state" is one of "Pending", "Processing", "Finished"/],
     ['exports?app=a&app=b', /"app" is given twice/],
     ['exports?apps=a', /"apps" is no parameter/],
     ['summary?since=monday', /"since" is no time/],

@@ -19,20 +19,36 @@ const DISCARDED_BYTES_MAX = 64 * 1_024 * 1_024;
 
 /** Answers requests for a path or a method that we do not have, before anything else is looked at. */
 export function refuseUnknownRoutes(app: FastifyInstance): void {
-  const methodsByPath = new Map<string, string[]>();
-  app.addHook('onRoute', ({ method, path }) => {
-    methodsByPath.set(path, [...(methodsByPath.get(path) ?? []), ...[method].flat()]);
-  });
+  const routes = new KnownRoutes();
+  app.addHook('onRoute', ({ method, path }) => routes.add(path, [method].flat()));
   // In a hook, because Fastify reads the body before its handler for unknown routes.
   app.addHook('onRequest', (request, reply, done) => {
     if (!request.is404) return done();
-    const methods = methodsByPath.get(requestPath(request.raw.url ?? ''));
+    const methods = routes.methodsOf(requestPath(request.raw.url ?? ''));
     discardBody(request.raw);
     sendProblem(
       methods === undefined ? reply : reply.header('allow', methods.join(', ')),
       methods === undefined ? notFound() : methodNotAllowed(methods),
     );
   });
+}
+
+/** Which methods a path has, also where a part of it may be anything, as in `/owner/exports/:id`. */
+class KnownRoutes {
+  readonly #methods = new Map<string, string[]>();
+  readonly #patterns = new Map<string, RegExp>();
+
+  add(path: string, methods: readonly string[]): void {
+    this.#methods.set(path, [...(this.#methods.get(path) ?? []), ...methods]);
+    if (!path.includes(':')) return;
+    const parts = path.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : RegExp.escape(part)));
+    this.#patterns.set(path, new RegExp(`^${parts.join('/')}$`));
+  }
+
+  methodsOf(path: string): readonly string[] | undefined {
+    const pattern = [...this.#patterns].find(([, shape]) => shape.test(path))?.[0];
+    return this.#methods.get(path) ?? this.#methods.get(pattern ?? path);
+  }
 }
 
 /** Makes problem details of everything that is thrown. */

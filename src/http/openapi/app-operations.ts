@@ -101,40 +101,42 @@ const BODY: Content = {
 
 const ANSWER: Operation['answer'] = {
   description: 'The export as it is now, or those of the batch, in its order.',
-  contentType: 'application/json',
-  schema: { anyOf: [EXPORT, { title: 'batch', type: 'array', items: EXPORT }] },
   headers: {
     'Preference-Applied': {
       description: 'With `Prefer: wait`: the seconds applied.',
       schema: { type: 'string', examples: ['wait=30'] },
     },
   },
-  examples: {
-    pending: { summary: 'On disk', value: { id: ID, state: 'Pending', ext_response: {} } },
-    waiting: {
-      summary: 'Between attempts',
-      value: {
-        id: ID,
-        state: 'Processing',
-        ext_response: {},
-        attempts: 2,
-        next_attempt_at: '2026-03-01T12:00:30.000Z',
-        last_error: { code: 'http_status', detail: 'The destination answered 503 Service Unavailable.' },
+  content: {
+    contentType: 'application/json',
+    schema: { anyOf: [EXPORT, { title: 'batch', type: 'array', items: EXPORT }] },
+    examples: {
+      pending: { summary: 'On disk', value: { id: ID, state: 'Pending', ext_response: {} } },
+      waiting: {
+        summary: 'Between attempts',
+        value: {
+          id: ID,
+          state: 'Processing',
+          ext_response: {},
+          attempts: 2,
+          next_attempt_at: '2026-03-01T12:00:30.000Z',
+          last_error: { code: 'http_status', detail: 'The destination answered 503 Service Unavailable.' },
+        },
       },
-    },
-    finished: {
-      summary: 'Answered by the destination',
-      value: { id: ID, state: 'Finished', ext_response: { status: '200 OK', body: 'thanks' } },
-    },
-    failed: {
-      summary: 'Ended without an answer',
-      value: {
-        id: ID,
-        state: 'Finished',
-        ext_response: {
-          status: '504 Gateway Timeout',
-          body: '',
-          error: { code: 'timeout', detail: 'The destination did not answer within 30 s.' },
+      finished: {
+        summary: 'Answered by the destination',
+        value: { id: ID, state: 'Finished', ext_response: { status: '200 OK', body: 'thanks' } },
+      },
+      failed: {
+        summary: 'Ended without an answer',
+        value: {
+          id: ID,
+          state: 'Finished',
+          ext_response: {
+            status: '504 Gateway Timeout',
+            body: '',
+            error: { code: 'timeout', detail: 'The destination did not answer within 30 s.' },
+          },
         },
       },
     },

@@ -7,6 +7,7 @@ import { appOperations } from './app-operations.ts';
 import { ERROR_ENTRIES } from './error-texts.ts';
 import { type CodeSample, codeSamples } from './examples.ts';
 import { type Content, type Operation, TAGS } from './operation.ts';
+import { OWNER_OPERATIONS } from './owner-operations.ts';
 import { SERVICE_OPERATIONS } from './service-operations.ts';
 
 /** An OpenAPI 3.1 document; nobody here reads on in it, so its shape is OpenAPI's business. */
@@ -14,7 +15,7 @@ export type OpenApiDocument = Readonly<Record<string, unknown>>;
 
 /** Describes the HTTP interface of a service with these settings, by the schemas that it judges requests by. */
 export function openApiDocument(version: string, settings: HttpSettings): OpenApiDocument {
-  const operations = [...appOperations(settings), ...SERVICE_OPERATIONS];
+  const operations = [...appOperations(settings), ...OWNER_OPERATIONS, ...SERVICE_OPERATIONS];
   return {
     openapi: '3.1.1',
     info: {
@@ -72,7 +73,7 @@ function described(operation: Operation): object {
     description,
     security: needsToken ? Object.keys(SECURITY_SCHEMES).map((name) => ({ [name]: [] })) : [],
     ...(parameters === undefined ? {} : { parameters }),
-    ...(body === undefined ? {} : { requestBody: { required: true, content: content(body) } }),
+    ...(body === undefined ? {} : { requestBody: { required: !body.isOptional, content: content(body) } }),
     responses: responses(operation),
     ...(example === undefined
       ? {}
@@ -85,7 +86,7 @@ function content({ contentType, schema, examples }: Content): object {
 }
 
 function responses({ answer, refusals }: Operation): Record<string, object> {
-  const { description, headers } = answer;
+  const { status: doneStatus = 200, description, headers } = answer;
   const statuses = [...new Set(refusals.map((code) => PROBLEM_KINDS[code].status))].sort((a, b) => a - b);
   const refused = statuses.map((status): [string, object] => [
     String(status),
@@ -94,8 +95,12 @@ function responses({ answer, refusals }: Operation): Record<string, object> {
       refusals.filter((code) => PROBLEM_KINDS[code].status === status),
     ),
   ]);
-  const done = { description, ...(headers === undefined ? {} : { headers }), content: content(answer) };
-  return { 200: done, ...Object.fromEntries(refused) };
+  const done = {
+    description,
+    ...(headers === undefined ? {} : { headers }),
+    ...(answer.content === undefined ? {} : { content: content(answer.content) }),
+  };
+  return { [doneStatus]: done, ...Object.fromEntries(refused) };
 }
 
 function refusal(status: number, codes: readonly ProblemCode[]): object {

@@ -14,6 +14,8 @@ export interface Parameter {
 export interface Content {
   readonly contentType: string;
   readonly schema: JsonSchema | JsonSchemaReference;
+  /** Of a body that may be left out. */
+  readonly isOptional?: boolean;
   /** By name: what the API page shows. */
   readonly examples?: Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>;
 }
@@ -29,8 +31,11 @@ export interface Operation {
   readonly needsToken: boolean;
   readonly parameters?: readonly Parameter[];
   readonly body?: Content;
-  readonly answer: Content & {
+  readonly answer: {
+    /** Default 200. */
+    readonly status?: 200 | 204;
     readonly description: string;
+    readonly content?: Content;
     readonly headers?: Readonly<
       Record<string, { readonly description: string; readonly schema: JsonSchema }>
     >;
@@ -44,6 +49,8 @@ export interface Operation {
 /** The headings of the API page, in their order. */
 export const TAGS = {
   Exports: 'What apps call.',
+  Owner:
+    'What the owner of the box sees and does. It needs a token with a path caveat that begins with `/owner/`, and without a destination: no token of an app is one.',
   Service: 'How the service is. No token is needed, and nothing is told about exports.',
 } as const;
 

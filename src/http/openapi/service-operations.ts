@@ -19,7 +19,7 @@ function probe(
     summary,
     needsToken: false,
     refusals: [],
-    answer: { ...TEXT, description: `\`${answer}\`` },
+    answer: { description: `\`${answer}\``, content: TEXT },
   };
 }
 

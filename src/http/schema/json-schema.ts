@@ -19,6 +19,7 @@ export interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema | JsonSchemaReference>>;
   readonly required?: readonly string[];
   readonly maxProperties?: number;
+  readonly additionalProperties?: false;
   readonly anyOf?: readonly (JsonSchema | JsonSchemaReference)[];
   /** Of a string that holds a document of its own. */
   readonly contentMediaType?: 'application/json';

@@ -70,7 +70,7 @@ test('a poll has an id, in either case, and perhaps a destination', () => {
 });
 
 test('a key of 256 characters is too long, and its name is the one it came under', () => {
-  const judge = judgeBy(IDEMPOTENCY_KEY_SCHEMA, 'The header "Idempotency-Key"');
+  const judge = judgeBy(IDEMPOTENCY_KEY_SCHEMA, { whole: 'The header "Idempotency-Key"' });
   judge('k'.repeat(255));
   assert.throws(() => judge('k'.repeat(256)), {
     message: 'The header "Idempotency-Key" is no text of 1 to 255 visible ASCII characters.',

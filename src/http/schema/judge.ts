@@ -2,19 +2,26 @@ import { Ajv2020 as Ajv, type ErrorObject } from 'ajv/dist/2020.js';
 import { ExportError } from '../../export/errors.ts';
 import type { JsonSchema } from './json-schema.ts';
 
+/** How messages call what is judged. */
+interface Names {
+  /** The value as a whole; its members are called by their names. */
+  readonly whole?: string;
+  /** One of its members. */
+  readonly member?: 'field' | 'parameter';
+}
+
 /**
  * Compiles a schema to a function that refuses what does not match.
  *
- * @param name how messages call the value as a whole; fields are called by their names
  * @returns throws ExportError `invalid_request` for the first thing that is wrong; a message never shows a value
  */
-export function judgeBy(schema: JsonSchema, name = 'The request'): (value: unknown) => void {
+export function judgeBy(schema: JsonSchema, names: Names = {}): (value: unknown) => void {
   const matches = ajv.compile(schema);
   return (value) => {
     if (matches(value)) return;
     const [error] = matches.errors ?? [];
     if (error === undefined) throw new TypeError('A value that does not match has an error.');
-    throw new ExportError('invalid_request', inWords(error, name));
+    throw new ExportError('invalid_request', inWords(error, names));
   };
 }
 
@@ -50,21 +57,36 @@ function objectTo(message: string): false {
   return false;
 }
 
-type WordedSchema = Pick<JsonSchema, 'title' | 'description' | 'properties'>;
+type WordedSchema = Pick<JsonSchema, 'title' | 'description' | 'properties' | 'enum' | 'type'>;
 
-function inWords(
-  { keyword, instancePath, params, parentSchema, message }: ErrorObject,
-  name: string,
-): string {
-  const field = instancePath === '' ? name : `"${instancePath.slice(1)}"`;
+function inWords(error: ErrorObject, { whole = 'The request', member = 'field' }: Names): string {
+  const { keyword, instancePath, params, parentSchema, message } = error;
+  const subject = instancePath === '' ? whole : `"${instancePath.slice(1)}"`;
   const schema = (parentSchema ?? {}) as WordedSchema;
-  if (keyword === 'contentMediaType') return `${field} ${message}`;
-  if (keyword === 'required') {
-    const missing = params.missingProperty as string;
-    const about = schema.properties?.[missing] as WordedSchema | undefined;
-    return `"${missing}" is missing: ${firstSentence(about?.description)}`;
+  switch (keyword) {
+    case 'contentMediaType':
+      return `${subject} ${message}`;
+    case 'required':
+      return missing(params.missingProperty, schema);
+    case 'additionalProperties':
+      return unknownMember(params.additionalProperty, member, schema);
+    case 'enum':
+      return `${subject} is one of ${schema.enum?.map((value) => JSON.stringify(value)).join(', ')}.`;
+    default:
+      return schema.type === 'boolean'
+        ? `${subject} is neither true nor false.`
+        : `${subject} is no ${schema.title}.`;
   }
-  return `${field} is no ${schema.title}.`;
+}
+
+function missing(name: string, { properties }: WordedSchema): string {
+  const about = properties?.[name] as WordedSchema | undefined;
+  return `"${name}" is missing: ${firstSentence(about?.description)}`;
+}
+
+function unknownMember(name: string, member: string, { properties = {} }: WordedSchema): string {
+  const known = Object.keys(properties).join(', ') || 'none';
+  return `${JSON.stringify(name.slice(0, 80))} is no ${member} of this request; it takes ${known}.`;
 }
 
 /** As what follows a colon. */

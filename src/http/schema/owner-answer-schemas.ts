@@ -1,0 +1,144 @@
+import { isFinal } from '../../export/job.ts';
+import { JOB_STATES } from '../../export/job-store.ts';
+import type { JsonSchema } from './json-schema.ts';
+
+const TIME = { type: 'string', format: 'date-time' } as const satisfies JsonSchema;
+const TIME_OR_NULL = { type: ['string', 'null'], format: 'date-time' } as const satisfies JsonSchema;
+const COUNT = { type: 'integer', minimum: 0 } as const satisfies JsonSchema;
+const APP = {
+  type: ['string', 'null'],
+  description: 'The macaroon identifier; null when the token has none, as those of a real arbiter.',
+} as const satisfies JsonSchema;
+
+function pageOf(items: JsonSchema) {
+  return {
+    type: 'object',
+    properties: {
+      items: { type: 'array', items },
+      next: { type: ['string', 'null'], description: 'For `before`; null on the last page.' },
+    },
+    required: ['items', 'next'],
+  } as const satisfies JsonSchema;
+}
+
+const ATTEMPT_SCHEMA = {
+  title: 'attempt',
+  type: 'object',
+  properties: {
+    number: { type: 'integer', minimum: 1 },
+    started_at: TIME,
+    ended_at: TIME,
+    address: { type: ['string', 'null'], description: 'The address connected to.' },
+    status: { type: ['integer', 'null'], description: "Of the destination's answer." },
+    error: {
+      type: ['object', 'null'],
+      properties: { code: { type: 'string' }, detail: { type: 'string' } },
+      required: ['code', 'detail'],
+    },
+  },
+  required: ['number', 'started_at', 'ended_at', 'address', 'status', 'error'],
+} as const satisfies JsonSchema;
+
+export const OWNED_EXPORT_SCHEMA = {
+  title: 'export',
+  description: 'An export as its owner sees it; never what was exported.',
+  type: 'object',
+  properties: {
+    id: { type: 'string', format: 'uuid' },
+    app: APP,
+    peer: {
+      type: ['string', 'null'],
+      description: 'Who handed it in, by address. It proves nothing about the app.',
+    },
+    destination: { type: 'string', format: 'uri' },
+    state: { type: 'string', enum: ['Pending', 'Processing', 'Finished'] },
+    outcome: {
+      description: 'How it ended; null until then.',
+      enum: [...JOB_STATES.filter(isFinal), null],
+    },
+    bytes: { ...COUNT, description: 'Of its data.' },
+    accepted_at: TIME,
+    finished_at: TIME_OR_NULL,
+    attempts: { type: 'array', items: ATTEMPT_SCHEMA },
+    held_by: { type: ['string', 'null'], description: 'The rule that keeps it from leaving.' },
+    redelivery_of: { type: ['string', 'null'], description: 'The export that this one repeats.' },
+  },
+  required: [
+    'id',
+    'app',
+    'peer',
+    'destination',
+    'state',
+    'outcome',
+    'bytes',
+    'accepted_at',
+    'finished_at',
+    'attempts',
+    'held_by',
+    'redelivery_of',
+  ],
+} as const satisfies JsonSchema;
+
+export const OWNED_EXPORTS_SCHEMA = pageOf(OWNED_EXPORT_SCHEMA);
+
+export const SUMMARIES_SCHEMA = pageOf({
+  title: 'summary',
+  type: 'object',
+  properties: {
+    app: APP,
+    destination: { type: 'string', format: 'uri' },
+    accepted: COUNT,
+    outcomes: {
+      type: 'object',
+      description: 'How many ended how; `open` have not.',
+      properties: {
+        delivered: COUNT,
+        undeliverable: COUNT,
+        blocked: COUNT,
+        cancelled: COUNT,
+        open: COUNT,
+      },
+      required: ['delivered', 'undeliverable', 'blocked', 'cancelled', 'open'],
+    },
+    bytes: COUNT,
+    first_at: TIME,
+    last_at: TIME,
+  },
+  required: ['app', 'destination', 'accepted', 'outcomes', 'bytes', 'first_at', 'last_at'],
+});
+
+export const RULE_SCHEMA = {
+  title: 'rule',
+  description: 'What a rule does not have is left out.',
+  type: 'object',
+  properties: {
+    id: { type: 'string' },
+    kind: { type: 'string', enum: ['block', 'hold', 'budget'] },
+    app: { type: 'string' },
+    destination: { type: 'string' },
+    limit: { type: 'integer', minimum: 1 },
+    unit: { type: 'string', enum: ['bytes', 'exports'] },
+    per: { type: 'string', enum: ['hour', 'day'] },
+    note: { type: 'string' },
+    created_at: TIME,
+  },
+  required: ['id', 'kind', 'created_at'],
+  additionalProperties: false,
+} as const satisfies JsonSchema;
+
+export const RULES_SCHEMA = pageOf(RULE_SCHEMA);
+
+export const CANCELLED_SCHEMA = {
+  type: 'object',
+  properties: { id: { type: 'string', format: 'uuid' }, state: { type: 'string', enum: ['cancelled'] } },
+  required: ['id', 'state'],
+} as const satisfies JsonSchema;
+
+export const REFRESHED_SCHEMA = {
+  type: 'object',
+  properties: {
+    keys: { ...COUNT, description: 'Root keys that are good now.' },
+    dropped: { ...COUNT, description: 'Those that were good before and are no more.' },
+  },
+  required: ['keys', 'dropped'],
+} as const satisfies JsonSchema;
