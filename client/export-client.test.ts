@@ -100,8 +100,19 @@ test('a lost answer is asked for again under the same idempotency key', async ()
 });
 
 test('an answer that does not come in time counts as lost', async () => {
-  await using setup = await setUp(['silence', pending], { requestTimeoutMs: 30 });
-  assert.equal((await setup.client.submit({ destination: DESTINATION, data: 1 })).state, 'Pending');
+  await using service = await startFakeService(() => (service.seen.length === 1 ? 'silence' : pending));
+  const sleep = async (): Promise<void> => {};
+  // A busy machine may miss this time for answers that do come: then they are asked for again.
+  const client = new ExportClient({
+    url: service.url,
+    token: 't',
+    requestTimeoutMs: 200,
+    repeat: { sleep, triesMax: 50 },
+  });
+  assert.equal((await client.submit({ destination: DESTINATION, data: 1 })).state, 'Pending');
+  const keys = service.seen.map(({ headers }) => headers['idempotency-key']);
+  assert.ok(keys.length >= 2);
+  assert.equal(new Set(keys).size, 1);
 });
 
 test('Retry-After is heeded when it is longer than our own wait', async () => {

@@ -157,6 +157,7 @@ const REFUSALS: readonly ProblemCode[] = [
   'destination_missing',
   'destination_refused',
   'idempotency_mismatch',
+  'budget_exhausted',
   'too_many_waiting',
   'too_many_pending',
   'unknown_export',

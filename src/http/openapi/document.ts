@@ -24,6 +24,8 @@ export function openApiDocument(version: string, settings: HttpSettings): OpenAp
       license: { name: 'MIT', identifier: 'MIT' },
       description: DESCRIPTION,
     },
+    // Beside this document, wherever a proxy may put that.
+    servers: [{ url: '.', description: 'This service' }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths: paths(operations),
     components: {
