@@ -51,7 +51,8 @@ export const TAGS = {
   Exports: 'What apps call.',
   Owner:
     'What the owner of the box sees and does. It needs a token with a path caveat that begins with `/owner/`, and without a destination: no token of an app is one.',
-  Service: 'How the service is. No token is needed, and nothing is told about exports.',
+  Service:
+    'How the service is, and whose signature to look for. No token is needed, and nothing is told about exports.',
 } as const;
 
 export type Tag = keyof typeof TAGS;

@@ -7,6 +7,7 @@ import {
   REFRESHED_SCHEMA,
   RULE_SCHEMA,
   RULES_SCHEMA,
+  SIGNING_KEYS_SCHEMA,
   SUMMARIES_SCHEMA,
 } from '../schema/owner-answer-schemas.ts';
 import {
@@ -89,6 +90,13 @@ export const OWNER_OPERATIONS: readonly Operation[] = [
     body: { contentType: 'application/json', schema: REFRESH_SCHEMA, isOptional: true },
     answer: json('The arbiter gave one.', REFRESHED_SCHEMA),
     refusals: refusals('invalid_json', 'invalid_request', 'not_found'),
+  },
+  {
+    ...owner('post', '/owner/signing-key/rotate', 'rotateSigningKey', 'Sign deliveries with a new key'),
+    description:
+      'The old one goes on signing beside it for a day, so that receivers have time to learn of the new one.',
+    answer: json('The public keys that are good now.', SIGNING_KEYS_SCHEMA),
+    refusals: refusals('invalid_request'),
   },
 ];
 

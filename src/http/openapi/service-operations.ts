@@ -1,3 +1,4 @@
+import { SIGNING_KEYS_SCHEMA } from '../schema/owner-answer-schemas.ts';
 import type { Content, Operation } from './operation.ts';
 
 const TEXT: Content = { contentType: 'text/plain', schema: { type: 'string' } };
@@ -38,5 +39,20 @@ export const SERVICE_OPERATIONS: readonly Operation[] = [
     description:
       'Looks at the store and at the root key. Not ready is no reason for a restart: `detail` says why.',
     refusals: ['no_root_key', 'store_unavailable', 'shutting_down'],
+  },
+  {
+    method: 'get',
+    path: '/.well-known/export-signing-keys',
+    operationId: 'signingKeys',
+    tag: 'Service',
+    summary: 'The keys that deliveries are signed with',
+    description:
+      'For receivers, who check the header `webhook-signature` (Standard Webhooks, `v1a`) with them.',
+    needsToken: false,
+    refusals: [],
+    answer: {
+      description: 'The public keys.',
+      content: { contentType: 'application/jwk-set+json', schema: SIGNING_KEYS_SCHEMA },
+    },
   },
 ];

@@ -142,3 +142,32 @@ export const REFRESHED_SCHEMA = {
   },
   required: ['keys', 'dropped'],
 } as const satisfies JsonSchema;
+
+/** A set of JSON web keys (RFC 7517): the public keys that deliveries are signed with. */
+export const SIGNING_KEYS_SCHEMA = {
+  title: 'key set',
+  type: 'object',
+  properties: {
+    keys: {
+      type: 'array',
+      description: 'The one in use first.',
+      items: {
+        type: 'object',
+        properties: {
+          kty: { const: 'OKP' },
+          crv: { const: 'Ed25519' },
+          x: { type: 'string', description: 'The public key, in base64url.' },
+          kid: { type: 'string' },
+          use: { const: 'sig' },
+          alg: { const: 'EdDSA' },
+          exp: {
+            type: 'integer',
+            description: 'Of a key that was replaced: until when it still signs, in seconds since 1970.',
+          },
+        },
+        required: ['kty', 'crv', 'x', 'kid', 'use', 'alg'],
+      },
+    },
+  },
+  required: ['keys'],
+} as const satisfies JsonSchema;
