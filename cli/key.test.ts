@@ -83,7 +83,7 @@ test('show says what is wrong where there is no key', async () => {
   assert.equal(nobody.code, 1);
   assert.match(
     nobody.stderr,
-    /^export-service: No service answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/,
+    /^export-service: No service answers at http:\/\/127\.0\.0\.1:\d+\/in: .*ECONNREFUSED/,
   );
 
   using directory = new TemporaryDirectory();

@@ -20,9 +20,9 @@ import { readMasterKey } from '../src/keys/master-key.ts';
 import { readPublicSigningKeys } from '../src/keys/signing-keys.ts';
 import { readSecrets } from '../src/store/sqlite/sqlite-job-store.ts';
 import { OWNER_FLAGS, OWNER_SETTINGS, OWNER_TOKEN_HELP, postAsOwner } from './owner/owner-call.ts';
+import { fetchForServices, readUrl } from './service-access.ts';
 import { systemParts, type TokenParts } from './token/parts.ts';
 
-const URL_DEFAULT = 'http://127.0.0.1:8080';
 const PATH = '/.well-known/export-signing-keys';
 const ANSWER_MS_MAX = 10_000;
 
@@ -33,7 +33,8 @@ const JSON_FLAG = {
 const SHOW_FLAGS = {
   url: {
     ...OWNER_FLAGS.url,
-    meaning: `Ask the service there [EXPORT_URL]. Default: read the store, or ask ${URL_DEFAULT} where there is none`,
+    meaning:
+      'Ask the service there [EXPORT_URL]. Default: read the store, or ask http://127.0.0.1:8080 where there is none',
   },
   ...JSON_FLAG,
 } as const satisfies Flags;
@@ -62,7 +63,7 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
     {
       flags: SHOW_FLAGS,
       settings: SHOW_SETTINGS,
-      run: ({ given, env, config }) => findKeys(given.text('url') ?? env.EXPORT_URL ?? null, config),
+      run: findKeys,
     },
   ],
   [
@@ -101,9 +102,12 @@ function missingAction(name: string): string {
   return name === '' ? choice : `${choice}, not ${quote(name)}`;
 }
 
-async function findKeys(url: string | null, config: Config): Promise<WireSigningKeys> {
-  if (url !== null && url !== '') return await publishedKeys(url);
-  return existsSync(config.store.path) ? await storedKeys(config) : await publishedKeys(URL_DEFAULT);
+/** Where an address is given, from the service there; else from the store, or from the service at the usual address. */
+async function findKeys({ given, env, config }: Call): Promise<WireSigningKeys> {
+  const isNamed = given.text('url') !== null || Boolean(env.EXPORT_URL);
+  return !isNamed && existsSync(config.store.path)
+    ? await storedKeys(config)
+    : await publishedKeys(given, env);
 }
 
 async function storedKeys({ store, keyFile }: Config): Promise<WireSigningKeys> {
@@ -113,22 +117,17 @@ async function storedKeys({ store, keyFile }: Config): Promise<WireSigningKeys> 
   throw new Error(`There is no signing key in ${store.path} yet: the service makes it at its first start.`);
 }
 
-async function publishedKeys(url: string): Promise<WireSigningKeys> {
-  const base = URL.parse(url);
-  if (base === null || !/^https?:$/.test(base.protocol)) {
-    throw new UsageError(`--url must be the http: or https: address of a service, not ${quote(url)}`);
-  }
-  const answer = await fetch(new URL(PATH, base), {
+async function publishedKeys(given: Arguments, env: Env): Promise<WireSigningKeys> {
+  const url = readUrl(given, env);
+  const answer = await fetchForServices(env)(`${url}${PATH}`, {
     redirect: 'manual',
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
   }).catch((cause: Error) => {
     const reason = cause.cause instanceof Error ? cause.cause.message : cause.message;
-    throw new Error(`No service answers at ${base.origin}: ${reason}.`, { cause });
+    throw new Error(`No service answers at ${url}: ${reason}.`, { cause });
   });
   const set = answer.status === 200 ? await answer.json().catch(() => null) : null;
-  if (!isKeySet(set)) {
-    throw new Error(`What answers at ${base.origin} is no export service (HTTP ${answer.status}).`);
-  }
+  if (!isKeySet(set)) throw new Error(`What answers at ${url} is no export service (HTTP ${answer.status}).`);
   return set;
 }
 

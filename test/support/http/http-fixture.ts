@@ -26,6 +26,13 @@ import { MemoryJobStore } from './memory-job-store.ts';
 export const DESTINATION = 'https://receiver.example/in';
 export const ROOT_KEY = Buffer.from('bdcd6cbf-b60e-4b3c-be9f-ff664cbc2372');
 
+const SIGNING_KEY: PublicSigningKey = {
+  id: 'key',
+  publicKey: Buffer.alloc(32, 1),
+  madeAt: 0,
+  validUntil: null,
+};
+
 export interface FixtureOptions extends Pick<HttpServerParts, 'tls' | 'socketLimits'> {
   /** Of the server; `limits` are the service's. */
   readonly serverLimits?: HttpServerParts['limits'];
@@ -125,7 +132,7 @@ export class HttpFixture implements AsyncDisposable {
         requireDestination: options.requireDestination ?? true,
       }),
       settings: { bodyBytesMax: 64 * 1_024, longPollMaxMs: 300_000, attemptsMax: 9, ...options.settings },
-      ...(options.signingKeys === undefined ? {} : { signingKeys: options.signingKeys }),
+      signingKeys: options.signingKeys ?? (() => [SIGNING_KEY]),
       readiness: options.readiness ?? (async () => ({ isReady: true })),
       log: { unexpectedError: (error) => unexpected.push(error) },
       clock,
