@@ -11,7 +11,8 @@ import { Seats } from './seats.ts';
 /** An export as an app asks for it, its fields already checked for kind and bounds. */
 export interface ExportRequest {
   readonly destination: Destination;
-  readonly data: Uint8Array;
+  /** Empty once the export is on disk and waited for: see {@link ExportService.submitAndWait}. */
+  data: Uint8Array;
   /** As the app asked; null leaves it to the service. */
   readonly attemptsMax: number | null;
   readonly idempotencyKey: string | null;
@@ -21,6 +22,14 @@ export interface ExportRequest {
 export interface Viewer extends JobViewer {
   /** Whether the token lets its holder see exports to this destination. */
   permits(destination: string): boolean;
+}
+
+/** How long a submission waits. */
+export interface SubmissionWait {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Called when the export is on disk, before the wait: whoever holds its data need not any more. */
+  readonly onTakenIn?: (() => void) | undefined;
 }
 
 /** A question how an export went. */
@@ -57,6 +66,7 @@ export interface ExportServiceParts {
 
 const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1_000;
 const RETRY_AFTER_SECONDS = 5;
+const NO_DATA = new Uint8Array(0);
 
 /** What apps can do: hand exports over, ask how they went, wait for that. */
 export class ExportService {
@@ -89,20 +99,19 @@ export class ExportService {
    * Takes one export in and waits for its end, as {@link submit} and {@link waitUntil} do. A full house refuses before
    * it accepts; a repeat of what has ended needs no seat.
    *
+   * The request's data is let go of before the wait: thousands may wait for minutes, each with a megabyte.
+   *
    * @throws ExportError also `too_many_waiting`
    */
-  async submitAndWait(
-    request: ExportRequest,
-    client: string,
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<ExportJob> {
+  async submitAndWait(request: ExportRequest, client: string, wait: SubmissionWait): Promise<ExportJob> {
     this.#judge([request], client);
     using seat = this.#seats.take();
     const [job] = await this.#accept([request], client, seat !== null);
     if (job === undefined || hasEnded(job)) return job as ExportJob;
     if (seat === null) throw tooManyWaiting();
-    return await this.#wait(job, hasEnded, timeoutMs, signal);
+    request.data = NO_DATA;
+    wait.onTakenIn?.();
+    return await this.#wait(job, hasEnded, wait.timeoutMs, wait.signal);
   }
 
   #judge(requests: readonly ExportRequest[], client: string): void {

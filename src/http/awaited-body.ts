@@ -1,22 +1,39 @@
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type UploadLimits, Uploads } from './uploads.ts';
 
 export const JSON_CONTENT_TYPE = 'application/json';
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    uploads: Uploads;
+  }
+}
+
 /**
  * Bodies are read as bytes, and whoever wants JSON reads it itself: Fastify's own parser reads numbers, and knows nothing
- * of our errors.
+ * of our errors and of what all bodies together may take.
  */
-export function readBodiesAsBytes(app: FastifyInstance): void {
+export function readBodiesAsBytes(app: FastifyInstance, limits: UploadLimits): void {
+  const uploads = new Uploads(limits);
+  app.decorate('uploads', uploads);
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(JSON_CONTENT_TYPE, { parseAs: 'buffer' }, (_request, body, done) =>
-    done(null, body),
+  app.addContentTypeParser(JSON_CONTENT_TYPE, async (_request: unknown, body: IncomingMessage) =>
+    uploads.read(body),
   );
   acceptExpectations(app);
 }
 
+/** Lets go of a request's body before its answer: for one that waits. */
+export function forgetBody(request: FastifyRequest): void {
+  request.body = undefined;
+  request.server.uploads.release(request.raw);
+}
+
 /** Lets the body come, once the request has passed what is judged before it. */
 export function awaitBody(raw: IncomingMessage, reply: FastifyReply, bodyBytesMax: number): void {
+  const { uploads } = reply.server;
+  reply.raw.once('close', () => uploads.release(raw));
   // The type is not looked at, as in the original; Fastify would answer 415 to one that it cannot read.
   raw.headers['content-type'] = JSON_CONTENT_TYPE;
   if (waitsToContinue(raw) && !isTooLarge(raw.headers['content-length'], bodyBytesMax)) {

@@ -33,6 +33,8 @@ export interface EndpointCall {
   readonly patience: Patience;
   /** Makes the signal that aborts when nobody waits for the answer any more; called when waiting begins. */
   readonly whenGone: () => AbortSignal;
+  /** Called when a new export is on disk and begins to be waited for. */
+  readonly onTakenIn?: () => void;
 }
 
 /**
@@ -105,7 +107,7 @@ export class ExportEndpoint {
     }
   }
 
-  async #single({ call, token, patience, whenGone }: EndpointCall): Promise<ExportJob> {
+  async #single({ call, token, patience, whenGone, onTakenIn }: EndpointCall): Promise<ExportJob> {
     const { service } = this.#parts;
     if (call.kind === 'poll') {
       const job = only(await this.#poll(call.polls, token));
@@ -114,7 +116,11 @@ export class ExportEndpoint {
     }
     // A new export is not waited for unless `Prefer` says so: on `/lp/export` the original never did.
     if (patience.kind === 'end' && isWaiting(patience))
-      return await service.submitAndWait(only(call.requests), token.client, patience.ms, whenGone());
+      return await service.submitAndWait(only(call.requests), token.client, {
+        timeoutMs: patience.ms,
+        signal: whenGone(),
+        onTakenIn,
+      });
     const acceptsNew = patience.kind !== 'pushed' || patience.hasSeat;
     return only(await service.submit(call.requests, token.client, acceptsNew));
   }

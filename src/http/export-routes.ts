@@ -4,7 +4,7 @@ import { presentedToken } from '../auth/credentials.ts';
 import type { Clock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
 import type { ExportService } from '../export/export-service.ts';
-import { awaitBody, JSON_CONTENT_TYPE } from './awaited-body.ts';
+import { awaitBody, forgetBody, JSON_CONTENT_TYPE } from './awaited-body.ts';
 import { clearedToken } from './cleared-token.ts';
 import { type ExportCall, readExportCall } from './export-call.ts';
 import { ExportEndpoint, type Patience } from './export-endpoint.ts';
@@ -86,7 +86,13 @@ async function answerCall(
   });
   const waitSeconds = call.isBatch ? undefined : appliedWaitSeconds(headers.prefer, longPollMaxMs);
   const patience = patienceOf(call, path, request, waitSeconds, longPollMaxMs);
-  const json = await endpoint.answer({ call, token, patience, whenGone: () => goneSignal(reply) });
+  const json = await endpoint.answer({
+    call,
+    token,
+    patience,
+    whenGone: () => goneSignal(reply),
+    onTakenIn: () => forgetBody(request),
+  });
   if (waitSeconds !== undefined) reply.header('preference-applied', `wait=${waitSeconds}`);
   return sendJson(reply, 200, JSON_CONTENT_TYPE, json);
 }

@@ -52,14 +52,14 @@ class KnownRoutes {
 }
 
 /** Makes problem details of everything that is thrown. */
-export function answerErrors(app: FastifyInstance, log: HttpLog, bodyBytesMax: number): void {
+export function answerErrors(app: FastifyInstance, log: HttpLog): void {
   app.setErrorHandler((error, request, reply) => {
-    // Fastify closes the connection when a body is too large; see DISCARDED_BYTES_MAX.
+    // Fastify closes the connection when a body was refused; see DISCARDED_BYTES_MAX.
     reply.removeHeader('connection');
     discardBody(request.raw);
-    const problem = errorAnswer(error, bodyBytesMax);
-    if (problem === null) log.unexpectedError(error);
-    return sendProblem(reply, problem ?? OUR_MISTAKE);
+    if (error instanceof ExportError) return sendProblem(reply, refusalAnswer(error));
+    log.unexpectedError(error);
+    return sendProblem(reply, OUR_MISTAKE);
   });
 }
 
@@ -71,28 +71,6 @@ export const OUR_MISTAKE = problemAnswer(
 
 function methodNotAllowed(methods: readonly string[]): ProblemAnswer {
   return problemAnswer('method_not_allowed', `This path takes ${methods.join(', ')} only.`);
-}
-
-/** Null for an error that nobody foresaw. */
-function errorAnswer(error: unknown, bodyBytesMax: number): ProblemAnswer | null {
-  if (error instanceof ExportError) return refusalAnswer(error);
-  switch (codeOf(error)) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return problemAnswer(
-        'payload_too_large',
-        `The body has more than ${bodyBytesMax} bytes. Send less at once.`,
-      );
-    // The connection broke, or the body ended early. Seldom is anybody left to read this.
-    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-    case 'ECONNRESET':
-      return problemAnswer('invalid_request', 'The body did not arrive as a whole.');
-    default:
-      return null;
-  }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 /** Reads on to the end of a body nobody wants, up to a bound. */

@@ -21,6 +21,7 @@ import { sendProblem } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
 import { addSigningKeys } from './signing-keys.ts';
 import { secureContext, type TlsIdentity, TlsSide } from './tls-side.ts';
+import type { UploadLimits } from './uploads.ts';
 import { ExportSockets } from './ws/export-sockets.ts';
 import type { SocketLimits } from './ws/socket-limits.ts';
 
@@ -59,10 +60,14 @@ export interface ServerLimits extends ConnectionLimits {
   readonly timeoutsCheckedEveryMs: number;
   /** How long `close` waits for requests in flight. */
   readonly closeGraceMs: number;
+  /** All bodies together that are in memory, in bytes; never less than four of the largest. */
+  readonly uploadsBytesMax: number;
 }
 
 /** The HTTP side of the service. */
 export interface HttpServer extends AsyncDisposable {
+  /** Of bodies that are in memory. */
+  readonly uploadedBytes: number;
   /** Begins to accept. Port 0 picks a free one. */
   listen(host: string, port: number): Promise<{ address: string; port: number }>;
   /** New connections are served with this certificate; open ones live on with theirs. Only where TLS is spoken. */
@@ -85,6 +90,7 @@ export const SERVER_LIMITS: ServerLimits = {
   handshakeTimeoutMs: 20_000,
   timeoutsCheckedEveryMs: 5_000,
   closeGraceMs: 10_000,
+  uploadsBytesMax: 256 * 1_024 * 1_024,
 };
 /** Longer than what clients and proxies keep a connection for, so that it is they who close it. */
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
@@ -97,8 +103,8 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   const app = createFastify(parts, limits, sockets);
   refuseBadHosts(app);
   refuseUnknownRoutes(app);
-  answerErrors(app, parts.log, parts.settings.bodyBytesMax);
-  readBodiesAsBytes(app);
+  answerErrors(app, parts.log);
+  readBodiesAsBytes(app, uploadLimits(parts.settings, limits));
   addProbes(app, parts.readiness);
   addDocsRoutes(app, parts.settings);
   if (parts.signingKeys !== undefined) addSigningKeys(app, parts.signingKeys);
@@ -112,6 +118,10 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   const connectionLimit = new ConnectionLimit(app.server, limits);
   const { closeGraceMs } = limits;
   return new FastifyHttpServer({ app, sockets, tlsSide, clock, connectionLimit, closeGraceMs });
+}
+
+function uploadLimits({ bodyBytesMax }: HttpSettings, { uploadsBytesMax }: ServerLimits): UploadLimits {
+  return { bodyBytesMax, uploadsBytesMax: Math.max(uploadsBytesMax, 4 * bodyBytesMax) };
 }
 
 function createFastify(
@@ -158,6 +168,10 @@ class FastifyHttpServer implements HttpServer {
 
   constructor(parts: FastifyHttpServerParts) {
     this.#parts = parts;
+  }
+
+  get uploadedBytes(): number {
+    return this.#parts.app.uploads.bytesHeld;
   }
 
   async listen(host: string, port: number): Promise<{ address: string; port: number }> {

@@ -1,0 +1,119 @@
+import type { IncomingMessage } from 'node:http';
+import { ExportError } from '../export/errors.ts';
+
+export interface UploadLimits {
+  /** Largest body. */
+  readonly bodyBytesMax: number;
+  /** All bodies together that are in memory: those that arrive, and those that are being judged and stored. */
+  readonly uploadsBytesMax: number;
+}
+
+const RETRY_AFTER_SECONDS = 5;
+
+/** A body in memory. */
+interface Upload {
+  bytes: number;
+  /** Ends it as refused; null once it has arrived. */
+  refuse: ((error: ExportError) => void) | null;
+}
+
+/**
+ * Reads bodies, and keeps what they take of memory within a bound. Whoever has a token may open every connection there is
+ * and upload on all of them, slowly: 15,000 times a megabyte. When it gets too much, the largest that has not arrived is
+ * refused: who sends little and quickly does not feel it.
+ */
+export class Uploads {
+  readonly #limits: UploadLimits;
+  readonly #uploads = new Map<IncomingMessage, Upload>();
+  #bytesHeld = 0;
+
+  constructor(limits: UploadLimits) {
+    this.#limits = limits;
+  }
+
+  /** Of all bodies that are in memory. */
+  get bytesHeld(): number {
+    return this.#bytesHeld;
+  }
+
+  /**
+   * Reads a body to its end. It counts until it is released.
+   *
+   * @throws ExportError `payload_too_large`, `rate_limited`, or `invalid_request` when it broke off
+   */
+  read(request: IncomingMessage): Promise<Buffer> {
+    if (Number(request.headers['content-length'] ?? 0) > this.#limits.bodyBytesMax)
+      return Promise.reject(this.#tooLarge());
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    // Emptied at the end, whatever that is: the listeners keep it as long as the connection lives.
+    const chunks: Buffer[] = [];
+    const take = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      this.#add(upload, chunk.length);
+    };
+    const breakOff = (): void => upload.refuse?.(brokenOff());
+    const upload: Upload = {
+      bytes: 0,
+      refuse: (error) => {
+        request.off('data', take);
+        chunks.length = 0;
+        upload.refuse = null;
+        this.release(request);
+        reject(error);
+      },
+    };
+    this.#uploads.set(request, upload);
+    request.on('data', take).once('error', breakOff).once('close', breakOff);
+    request.once('end', () => {
+      if (upload.refuse === null) return;
+      upload.refuse = null;
+      resolve(Buffer.concat(chunks.splice(0)));
+    });
+    return promise;
+  }
+
+  /** The body is in memory no longer. Harmless when repeated. */
+  release(request: IncomingMessage): void {
+    this.#bytesHeld -= this.#uploads.get(request)?.bytes ?? 0;
+    this.#uploads.delete(request);
+  }
+
+  #add(upload: Upload, bytes: number): void {
+    upload.bytes += bytes;
+    this.#bytesHeld += bytes;
+    if (upload.bytes > this.#limits.bodyBytesMax) upload.refuse?.(this.#tooLarge());
+    while (this.#bytesHeld > this.#limits.uploadsBytesMax) {
+      const largest = this.#largestArriving();
+      // What has arrived is stored and gone in a moment.
+      if (largest === null) return;
+      largest.refuse?.(tooMuchAtOnce());
+    }
+  }
+
+  #largestArriving(): Upload | null {
+    let largest: Upload | null = null;
+    for (const upload of this.#uploads.values()) {
+      if (upload.refuse !== null && upload.bytes > (largest?.bytes ?? 0)) largest = upload;
+    }
+    return largest;
+  }
+
+  #tooLarge(): ExportError {
+    return new ExportError(
+      'payload_too_large',
+      `The body has more than ${this.#limits.bodyBytesMax} bytes. Send less at once.`,
+    );
+  }
+}
+
+function tooMuchAtOnce(): ExportError {
+  return new ExportError(
+    'rate_limited',
+    'Too much is uploaded at once, and this is the largest that has not arrived. Nothing was queued; send it again later.',
+    { retryAfterSeconds: RETRY_AFTER_SECONDS },
+  );
+}
+
+function brokenOff(): ExportError {
+  return new ExportError('invalid_request', 'The body did not arrive as a whole.');
+}
