@@ -16,7 +16,7 @@ import { SqliteJobStore } from '../../src/store/sqlite/sqlite-job-store.ts';
 import { runMain } from '../support/captured-io.ts';
 import { answerText, startDestination, type TestDestination } from '../support/destinations/destination.ts';
 import * as nasty from '../support/destinations/nasty.ts';
-import { ServiceProcess } from '../support/service.ts';
+import { clientFor, ServiceProcess } from '../support/service.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
 
 const ROOT_KEY = 'LEAK-root-key-5f0c';
@@ -186,6 +186,29 @@ for (const level of ['silent', 'error', 'warn', 'info', 'debug']) {
     assert.equal(lines.length > 0, !['silent', 'error'].includes(level), service.written.stderr);
   });
 }
+
+it('no file in the data folder holds a payload or an answer in the clear, whatever moment the disk is taken at', async () => {
+  await using service = await ServiceProcess.start();
+  await using silent = await nasty.neverAnswers();
+  await using good = await nasty.answers('200 OK', 'LEAK-answer');
+  const queued = clientFor(service.url, silent.url);
+  for (let n = 0; n < 3; n += 1) {
+    await queued.submit({ destination: silent.url, data: { name: `LEAK-payload ${n}` } });
+  }
+  const delivered = clientFor(service.url, good.url);
+  const { id } = await delivered.submit({ destination: good.url, data: 'LEAK-payload' });
+  assert.equal((await delivered.wait(id)).answer.body, 'LEAK-answer');
+  await service.end('SIGKILL');
+  const files = readdirSync(service.dataDir);
+  assert.ok(
+    files.some((name) => name.endsWith('-wal')),
+    files.join(),
+  );
+  for (const name of files) find(name, readFileSync(join(service.dataDir, name)).toString('latin1'), [MARK]);
+  // What cannot be read is still there.
+  await service.start();
+  assert.equal((await delivered.get(id)).state, 'Finished');
+});
 
 it('no file in the data folder but the key file holds a key in the clear, and only their owner can read them', async () => {
   await using service = await ServiceProcess.start([], []);

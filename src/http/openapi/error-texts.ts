@@ -77,7 +77,7 @@ const ERROR_TEXTS: readonly ErrorText[] = [
   },
   {
     code: 'rate_limited',
-    when: 'new exports come faster than `--rate-max`',
+    when: 'new exports come faster than `--rate-max`; or too many tokens at once that the service does not know (judged before `invalid_token`); or too much is uploaded at once (judged with `payload_too_large`)',
     remedy: 'Try again after `Retry-After`; a batch counts for each of its exports.',
   },
   {

@@ -1,0 +1,36 @@
+/** The pages name files of the tree, as proof and for further reading: what they name is there. */
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PAGES = globSync(['*.md', 'docs/*.md', 'client/*.md'], { cwd: ROOT });
+
+/** Paths in backticks that begin with a folder of ours, a glob perhaps; behind a blank there may be more words. */
+const NAMED_PATH = /`((?:src|test|cli|client|scripts|samples|docs)\/[\w./*{},-]+)`/g;
+const LINK = /\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)/g;
+
+function pathsIn(page: string): { named: string[]; linked: string[] } {
+  const text = readFileSync(join(ROOT, page), 'utf8');
+  const all = (pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, path = '']) => path);
+  return { named: all(NAMED_PATH), linked: all(LINK) };
+}
+
+for (const page of PAGES) {
+  it(`${page} names and links only what is there`, () => {
+    const { named, linked } = pathsIn(page);
+    const missing = [
+      ...named.filter((path) => globSync(path, { cwd: ROOT }).length === 0),
+      ...linked.filter((path) => !existsSync(join(ROOT, dirname(page), path))),
+    ];
+    assert.deepEqual(missing, []);
+  });
+}
+
+it('the pages were found, and they name something', () => {
+  assert.ok(PAGES.length > 10, PAGES.join());
+  const { named, linked } = pathsIn('docs/threat-model.md');
+  assert.ok(named.length > 20 && linked.length > 1);
+});
