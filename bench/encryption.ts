@@ -61,9 +61,12 @@ function cpuSeconds({ pid }: ChildProcess): number {
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {
-  const [line] = (await once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), 'line')) as [
-    string,
-  ];
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`A process of the bench ended with ${code}.`);
+  });
+  ended.catch(() => {});
+  const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];
   return line;
 }
 

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { Config } from './config.ts';
 import { configuredRootKey } from './keys/configured-root-key.ts';
-import { readMasterKey } from './keys/master-key.ts';
 import { readStoredRing } from './keys/root-key-ring.ts';
-import { findRootKey } from './keys/store-keys.ts';
+import { findRootKey, readStoreKey } from './keys/store-keys.ts';
 import { readSecrets } from './store/sqlite/sqlite-job-store.ts';
 
 /**
@@ -26,5 +25,5 @@ export async function openLocalRootKeys(config: Config): Promise<readonly Uint8A
 async function readRootKeys({ store, keyFile, arbiter }: Config): Promise<readonly Uint8Array[]> {
   using secrets = readSecrets(store.path);
   const own = arbiter === null ? await findRootKey(secrets, keyFile) : null;
-  return own === null ? readStoredRing(secrets, () => readMasterKey(keyFile)) : [own];
+  return own === null ? readStoredRing(secrets, () => readStoreKey(secrets, keyFile)) : [own];
 }

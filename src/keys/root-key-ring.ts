@@ -196,10 +196,10 @@ export class RootKeyRing implements AsyncDisposable {
 /** The ring in the store, read beside a running service; newest first, empty when there is none. */
 export async function readStoredRing(
   secrets: Pick<SecretStore, 'get'>,
-  openMasterKey: () => MasterKey,
+  openMasterKey: () => MasterKey | Promise<MasterKey>,
 ): Promise<readonly Uint8Array[]> {
   const stored = await secrets.get(NAME);
-  return stored === null ? [] : decodeRing(openMasterKey().open(NAME, stored), 0).map(({ key }) => key);
+  return stored === null ? [] : decodeRing((await openMasterKey()).open(NAME, stored), 0).map(({ key }) => key);
 }
 
 function isSameOrBothNull(a: Uint8Array | null, b: Uint8Array | null): boolean {

@@ -119,11 +119,11 @@ export class SigningKeys implements Signer {
 /** The public keys in a store, read beside a running service; empty when the service has made none yet. */
 export async function readPublicSigningKeys(
   secrets: Pick<SecretStore, 'get'>,
-  openMasterKey: () => MasterKey,
+  openMasterKey: () => MasterKey | Promise<MasterKey>,
   now: number,
 ): Promise<readonly PublicSigningKey[]> {
   const stored = await secrets.get(NAME);
-  return stored === null ? [] : validAt(decodeSet(openMasterKey().open(NAME, stored)), now).map(publicPart);
+  return stored === null ? [] : validAt(decodeSet((await openMasterKey()).open(NAME, stored)), now).map(publicPart);
 }
 
 function publicPart({ id, publicKey, madeAt, validUntil }: SigningKeyPair): PublicSigningKey {

@@ -48,16 +48,13 @@ async function makeStoreKey(secrets: SecretStore, file: string): Promise<MasterK
 }
 
 /**
- * The master key of a store that may be in use; nothing is changed. Null for a store that has none yet.
+ * The master key of a store that may be in use; nothing is changed.
  *
  * @throws Error that says what is wrong and what to do
  */
-export async function readStoreKey(
-  secrets: Pick<SecretStore, 'get'>,
-  file: string,
-): Promise<MasterKey | null> {
+export async function readStoreKey(secrets: Pick<SecretStore, 'get'>, file: string): Promise<MasterKey> {
   const check = await secrets.get(KEY_CHECK);
-  return check === null ? null : findKey(check, file).key;
+  return check === null ? readMasterKey(file) : findKey(check, file).key;
 }
 
 /**
@@ -133,6 +130,5 @@ export async function findRootKey(
   keyFile: string,
 ): Promise<Uint8Array | null> {
   const sealed = await secrets.get(ROOT_KEY);
-  if (sealed === null) return null;
-  return ((await readStoreKey(secrets, keyFile)) ?? readMasterKey(keyFile)).open(ROOT_KEY, sealed);
+  return sealed === null ? null : (await readStoreKey(secrets, keyFile)).open(ROOT_KEY, sealed);
 }
