@@ -16,8 +16,9 @@ import {
   UsageError,
 } from '../src/config.ts';
 import { signingKeySet } from '../src/http/signing-keys.ts';
-import { readMasterKey } from '../src/keys/master-key.ts';
+
 import { readPublicSigningKeys } from '../src/keys/signing-keys.ts';
+import { readStoreKey } from '../src/keys/store-keys.ts';
 import { readSecrets } from '../src/store/sqlite/sqlite-job-store.ts';
 import { OWNER_FLAGS, OWNER_SETTINGS, OWNER_TOKEN_HELP, postAsOwner } from './owner/owner-call.ts';
 import { fetchForServices, readUrl } from './service-access.ts';
@@ -112,7 +113,7 @@ async function findKeys({ given, env, config }: Call): Promise<WireSigningKeys> 
 
 async function storedKeys({ store, keyFile }: Config): Promise<WireSigningKeys> {
   using secrets = readSecrets(store.path);
-  const keys = await readPublicSigningKeys(secrets, () => readMasterKey(keyFile), Date.now());
+  const keys = await readPublicSigningKeys(secrets, () => readStoreKey(secrets, keyFile), Date.now());
   if (keys.length > 0) return signingKeySet(keys);
   throw new Error(`There is no signing key in ${store.path} yet: the service makes it at its first start.`);
 }

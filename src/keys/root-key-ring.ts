@@ -199,7 +199,9 @@ export async function readStoredRing(
   openMasterKey: () => MasterKey | Promise<MasterKey>,
 ): Promise<readonly Uint8Array[]> {
   const stored = await secrets.get(NAME);
-  return stored === null ? [] : decodeRing((await openMasterKey()).open(NAME, stored), 0).map(({ key }) => key);
+  return stored === null
+    ? []
+    : decodeRing((await openMasterKey()).open(NAME, stored), 0).map(({ key }) => key);
 }
 
 function isSameOrBothNull(a: Uint8Array | null, b: Uint8Array | null): boolean {

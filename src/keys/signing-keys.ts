@@ -123,7 +123,9 @@ export async function readPublicSigningKeys(
   now: number,
 ): Promise<readonly PublicSigningKey[]> {
   const stored = await secrets.get(NAME);
-  return stored === null ? [] : validAt(decodeSet((await openMasterKey()).open(NAME, stored)), now).map(publicPart);
+  return stored === null
+    ? []
+    : validAt(decodeSet((await openMasterKey()).open(NAME, stored)), now).map(publicPart);
 }
 
 function publicPart({ id, publicKey, madeAt, validUntil }: SigningKeyPair): PublicSigningKey {
