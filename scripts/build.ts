@@ -1,7 +1,8 @@
 /**
  * Compiles what is published into dist/: there Node runs JavaScript, for it strips no types inside node_modules.
  *
- * `build.ts --client FOLDER` makes only the folder of the package databox-export-client, to be packed or published.
+ * `build.ts --client FOLDER` makes only the folder of the package databox-export-client, to be packed or published, and
+ * `build.ts --client-arbiter FOLDER` that of databox-export-arbiter.
  */
 import { spawnSync } from 'node:child_process';
 import { cp, glob, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -11,9 +12,15 @@ import { parseArgs } from 'node:util';
 const root = dirname(import.meta.dirname);
 const dist = join(root, 'dist');
 
-const { values } = parseArgs({ options: { client: { type: 'string' } } });
-if (values.client === undefined) await buildService();
-else await buildClient(resolve(values.client));
+/** The packages that are published besides the service, by their folders here. */
+const PACKAGES = ['client', 'client-arbiter'] as const;
+
+const { values } = parseArgs({
+  options: { client: { type: 'string' }, 'client-arbiter': { type: 'string' } },
+});
+const asked = PACKAGES.filter((name) => values[name] !== undefined);
+if (asked.length === 0) await buildService();
+for (const name of asked) await buildPackage(name, resolve(values[name] ?? ''));
 
 async function buildService(): Promise<void> {
   await rm(dist, { recursive: true, force: true });
@@ -23,14 +30,14 @@ async function buildService(): Promise<void> {
 }
 
 /** Its version is the service's, with which it is released. */
-async function buildClient(folder: string): Promise<void> {
-  const manifest = await readManifest(join(root, 'client'));
+async function buildPackage(name: (typeof PACKAGES)[number], folder: string): Promise<void> {
+  const manifest = await readManifest(join(root, name));
   const { version } = await readManifest(root);
-  await emptyBuiltClient(folder, manifest.name);
-  compile('tsconfig.build.client.json', '--outDir', folder);
+  await emptyBuiltPackage(folder, manifest.name);
+  compile(`tsconfig.build.${name}.json`, '--outDir', folder);
   await nameCompiledDeclarations(folder);
   await writeFile(join(folder, 'package.json'), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
-  await cp(join(root, 'client', 'README.md'), join(folder, 'README.md'));
+  await cp(join(root, name, 'README.md'), join(folder, 'README.md'));
   await cp(join(root, 'LICENSE'), join(folder, 'LICENSE'));
 }
 
@@ -39,10 +46,10 @@ async function readManifest(folder: string): Promise<{ name: string; version: st
 }
 
 /** Somebody may have named a folder that holds something else. */
-async function emptyBuiltClient(folder: string, name: string): Promise<void> {
+async function emptyBuiltPackage(folder: string, name: string): Promise<void> {
   const content = await readdir(folder).catch(() => []);
   const isOurs = content.length === 0 || (await readManifest(folder).catch(() => null))?.name === name;
-  if (!isOurs) throw new Error(`${folder} holds something else than a built client.`);
+  if (!isOurs) throw new Error(`${folder} holds something else than a built ${name}.`);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
 }

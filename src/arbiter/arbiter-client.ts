@@ -135,7 +135,11 @@ export class ArbiterClient {
     socket.events.on('handshake', () => {
       progress = 'handshake';
     });
-    const { promise: givenUp, reject: giveUp } = Promise.withResolvers<never>();
+    // No Promise.withResolvers: the companion of the client runs this on Node 20 too.
+    let giveUp: (reason: unknown) => void = () => {};
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = reject;
+    });
     const cancelTimeout = this.#parts.clock.schedule(ASK_TIMEOUT_MS, () =>
       giveUp(unanswered(this.#parts, progress, ASK_TIMEOUT_MS)),
     );

@@ -5,10 +5,13 @@ export class ArbiterError extends Error {
   override readonly name = 'ArbiterError';
   /** Whether there was a connection to it at all. */
   readonly wasReached: boolean;
+  /** Whether it answered, with what is no answer of an arbiter. */
+  readonly isUnreadable: boolean;
 
-  constructor(message: string, { wasReached = true } = {}) {
+  constructor(message: string, { wasReached = true, isUnreadable = false } = {}) {
     super(message);
     this.wasReached = wasReached;
+    this.isUnreadable = isUnreadable;
   }
 }
 
@@ -26,7 +29,7 @@ export function unanswered({ endpoint }: Asked, progress: Progress, timeoutMs: n
   switch (progress) {
     case 'nothing':
       return new ArbiterError(
-        `There was no connection to the arbiter at ${endpoint} ${within}. Is it running, and is the address right (--arbiter)?`,
+        `There was no connection to the arbiter at ${endpoint} ${within}. Is it running, and is the address right (--arbiter, DATABOX_ARBITER_ENDPOINT)?`,
         { wasReached: false },
       );
     case 'connected':
@@ -45,6 +48,7 @@ export function unanswered({ endpoint }: Asked, progress: Progress, timeoutMs: n
 export function unreadable({ endpoint }: Asked, reason: string): ArbiterError {
   return new ArbiterError(
     `What ${endpoint} answered cannot be read. ${reason} Is it the arbiter of a Databox?`,
+    { isUnreadable: true },
   );
 }
 

@@ -69,8 +69,8 @@ function readSecret(file: string): Buffer {
     content = readFileSync(file);
   } catch (cause) {
     throw new Error(
-      `${file} cannot be read (${(cause as NodeJS.ErrnoException).code}). With an arbiter the service needs it: ` +
-        'the box mounts it; --secrets-dir says where.',
+      `${file} cannot be read (${(cause as NodeJS.ErrnoException).code}). Who asks an arbiter needs it: ` +
+        'the box mounts it; --secrets-dir (in an app: secretsDir) says where.',
       { cause },
     );
   }

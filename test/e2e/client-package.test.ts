@@ -1,13 +1,13 @@
 /** The SDK as whoever installs it has it: packed, in an empty project, compiled, on Node 20 too, against a real service. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as nasty from '../support/destinations/nasty.ts';
+import { findNode20 } from '../support/node-20.ts';
 import { ServiceProcess, tokenFor } from '../support/service.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
 
@@ -35,17 +35,6 @@ console.log(JSON.stringify({
   node: process.versions.node, answer: answer.status, last: last.state, accepted, refusal: error.code,
 }));
 `;
-
-/** The first Node 20 on the path; null when this machine has none. */
-async function findNode20(): Promise<string | null> {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const node = join(folder, 'node');
-    if (!existsSync(node)) continue;
-    const { stdout } = await run(node, ['--version']).catch(() => ({ stdout: '' }));
-    if (stdout.startsWith('v20.')) return node;
-  }
-  return null;
-}
 
 const node20 = await findNode20();
 

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Arbiter } from '../../../cli/demo/arbiter.ts';
 import { ArbiterServer, type CurveKeys, makeCurveKeys } from '../../../cli/demo/arbiter-server.ts';
 import {
@@ -101,6 +102,16 @@ export class TestArbiter implements AsyncDisposable {
    */
   tokenFor(destination: string): string | null {
     return this.#mint({ method: 'POST', path: '/lp/export' }, [{ destination }]);
+  }
+
+  /** Registers an app and grants it a destination, as the manager does; its secrets are in the folder then. */
+  admit(app: string, destination: string, folder: string): void {
+    const key = `key of ${app}`.replaceAll(' ', '-');
+    const route = { method: 'POST', path: '/lp/export', target: NAME };
+    this.#manage('upsert-container-info', { name: app, key, type: 'app' });
+    this.#manage('grant-container-permissions', { name: app, route, caveats: [{ destination }] });
+    writeFileSync(join(folder, 'ARBITER_TOKEN'), key);
+    writeFileSync(join(folder, 'ZMQ_PUBLIC_KEY'), this.#keys.publicKey);
   }
 
   /** A token without a destination, as the box's own page gets it. */
