@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { v7 as uuidV7 } from 'uuid';
@@ -14,6 +15,7 @@ import type { Deliverer } from './export/deliverer.ts';
 import { ExportService } from './export/export-service.ts';
 import { JobFeed } from './export/job-feed.ts';
 import type { JobStore } from './export/job-store.ts';
+import { OwnerFeed } from './export/owner-feed.ts';
 import { OwnerService } from './export/owner-service.ts';
 import {
   deleteOldHistory,
@@ -23,8 +25,10 @@ import {
   Purge,
 } from './export/retention.ts';
 import { retryDelayMsMax } from './export/retry-policy.ts';
+import { renderOwnerNews } from './http/owner/render-news.ts';
 import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } from './http/server.ts';
+import { OwnerSessions } from './keys/owner-sessions.ts';
 import { SigningKeys } from './keys/signing-keys.ts';
 import { openDigest, openMasterKey } from './keys/store-keys.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
@@ -109,7 +113,18 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   });
 
   const feed = new JobFeed();
-  cleanup.defer(store.onChange((ids) => feed.publish(ids)));
+  const ownerFeed = new OwnerFeed({
+    find: (id) => store.owner.find(id),
+    render: renderOwnerNews,
+    clock,
+    life: randomBytes(8).toString('hex'),
+  });
+  cleanup.defer(
+    store.onChange((ids) => {
+      feed.publish(ids);
+      ownerFeed.changed(ids);
+    }),
+  );
   const service = new ExportService({
     store,
     dispatch: dispatcher,
@@ -130,6 +145,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     store,
     resume: (lanes) => dispatcher.resume(lanes),
     consent,
+    onRuleChange: (change, rule) => ownerFeed.ruleChanged(change, rule),
     clock,
     newId: uuidV7,
     ageMsMax: config.ageMsMax,
@@ -150,7 +166,11 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const server = await createHttpServer({
     service,
-    owner: ownerActions(owner, rootKeys, signingKeys, log),
+    owner: {
+      ...ownerActions(owner, rootKeys, signingKeys, log),
+      sessions: new OwnerSessions({ secrets: store.secrets, masterKey, clock }),
+      feed: ownerFeed,
+    },
     authorizer: new Authorizer({
       keys: rootKeys.keys,
       onKeyUsed: rootKeys.used,
@@ -208,7 +228,7 @@ function ownerActions(
   rootKeys: RootKeys,
   signingKeys: SigningKeys,
   log: Log,
-): OwnerActions {
+): Omit<OwnerActions, 'sessions' | 'feed'> {
   return {
     refreshRootKey: rootKeys.refresh,
     async rotateSigningKey() {

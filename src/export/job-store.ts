@@ -90,7 +90,7 @@ export interface JobStore extends AsyncDisposable {
   /** The attempts of a job, in order; empty for an unknown one. */
   attempts(id: string): Promise<Attempt[]>;
 
-  /** Calls `listener` after each commit with the ids of the jobs whose state it changed. Returns how to stop it. */
+  /** Calls `listener` after each commit with the ids of the jobs that are new or in another state. Returns how to stop it. */
   onChange(listener: (ids: readonly string[]) => void): () => void;
 
   /** A trivial round trip, for readiness; rejects when the store cannot be written to. */

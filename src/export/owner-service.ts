@@ -25,6 +25,8 @@ export interface OwnerServiceParts {
   /** Tells whoever sends that these lanes may send again. */
   readonly resume: (lanes: readonly LaneBacklog[]) => void;
   readonly consent: Consent;
+  /** Hears of every rule that is made or taken away, once it counts. */
+  readonly onRuleChange?: (change: 'added' | 'removed', rule: Rule) => void;
   readonly clock: Clock;
   readonly newId: () => string;
   /** What was held ages from its release; in milliseconds. */
@@ -39,6 +41,8 @@ export const NOTE_LENGTH_MAX = 1_000;
 /** What the owner can do: say what may leave, and take back what has not. Every decision counts when it is answered. */
 export class OwnerService {
   readonly #parts: OwnerServiceParts;
+  /** As they were last learnt. */
+  #rules: readonly Rule[] = [];
 
   constructor(parts: OwnerServiceParts) {
     this.#parts = parts;
@@ -46,8 +50,7 @@ export class OwnerService {
 
   /** Before anything is sent: the rules of earlier, and what a crash left undone of them. */
   async start(): Promise<void> {
-    const { store, consent } = this.#parts;
-    consent.learn(await store.owner.rules());
+    this.#learn(await this.#parts.store.owner.rules());
     await this.#endBlocked();
   }
 
@@ -120,7 +123,19 @@ export class OwnerService {
   }
 
   async #relearn(): Promise<void> {
-    this.#parts.consent.learn(await this.#parts.store.owner.rules());
+    const { store, onRuleChange = () => {} } = this.#parts;
+    const now = await store.owner.rules();
+    const before = this.#rules;
+    this.#learn(now);
+    const ids = (rules: readonly Rule[]) => new Set(rules.map(({ id }) => id));
+    const [known, left] = [ids(before), ids(now)];
+    for (const rule of before) if (!left.has(rule.id)) onRuleChange('removed', rule);
+    for (const rule of now) if (!known.has(rule.id)) onRuleChange('added', rule);
+  }
+
+  #learn(rules: readonly Rule[]): void {
+    this.#rules = rules;
+    this.#parts.consent.learn(rules);
   }
 
   async #endBlocked(): Promise<void> {

@@ -30,3 +30,16 @@ export type Members = Readonly<Record<string, unknown>>;
 export function isObject(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/**
+ * The members of a JSON object that may be left out as a whole.
+ *
+ * @throws ExportError `invalid_json`, `invalid_request`
+ */
+export function readMembers(body: unknown): Members {
+  const bytes = body as Uint8Array | undefined;
+  if (bytes === undefined || bytes.length === 0) return {};
+  const json = parseBody(bodyText(bytes));
+  if (!isObject(json)) throw new ExportError('invalid_request', 'The body is no JSON object.');
+  return json;
+}

@@ -1,18 +1,18 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { presentedToken } from '../auth/credentials.ts';
 import type { Clock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
+import type { OwnerFeed } from '../export/owner-feed.ts';
 import type { OwnerService } from '../export/owner-service.ts';
 import type { PublicSigningKey } from '../export/signer.ts';
 import { awaitBody, JSON_CONTENT_TYPE } from './awaited-body.ts';
 import type { HttpSettings } from './http-settings.ts';
-import { bodyText, isObject, type Members, parseBody } from './json-body.ts';
+import { readMembers } from './json-body.ts';
+import type { EventStreams } from './owner/event-streams.ts';
+import { judgeOwner, type SessionKeeper } from './owner/owner-judge.ts';
 import { readExportQuery, readPeriod, wireOwnedExport, wireSummary } from './owner-exports.ts';
 import { readRule, wireRule } from './owner-rules.ts';
-import { NO_SUCH_PATH } from './problem.ts';
 import { sendJson } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
-import { requestPath } from './request-path.ts';
 import { judgeBy } from './schema/judge.ts';
 import { NOTHING_SCHEMA, REFRESH_SCHEMA } from './schema/owner-schemas.ts';
 import { signingKeySet } from './signing-keys.ts';
@@ -34,6 +34,9 @@ export interface OwnerActions
    * @throws ExportError when the store cannot be read or written
    */
   rotateSigningKey(): Promise<readonly PublicSigningKey[]>;
+  /** Of the owner's page. */
+  readonly sessions: SessionKeeper;
+  readonly feed: OwnerFeed;
 }
 
 export interface RootKeyReport {
@@ -48,13 +51,14 @@ export interface OwnerRoutesParts {
   readonly authorizer: RequestAuthorizer;
   readonly clock: Clock;
   readonly settings: HttpSettings;
+  readonly streams: EventStreams;
 }
 
 const judgeRefresh = judgeBy(REFRESH_SCHEMA);
 const judgeNothing = judgeBy(NOTHING_SCHEMA);
 
 /** Answers a request that has been judged; what it resolves to goes out as JSON, and nothing as 204. */
-type OwnerHandler = (request: FastifyRequest) => Promise<object | undefined>;
+type OwnerHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<object | undefined>;
 
 /** The routes for the owner of the box (interface, section 5). */
 export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
@@ -68,8 +72,22 @@ export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): v
     judgeNothing(readMembers(body));
     return signingKeySet(await owner.rotateSigningKey());
   });
+  addOwnerRoute(app, parts, 'POST', '/owner/links', async ({ body }) => {
+    judgeNothing(readMembers(body));
+    const { secret, expiresAt } = await owner.sessions.createLink();
+    return { code: secret, expires_at: new Date(expiresAt).toISOString() };
+  });
   addRuleRoutes(app, parts);
   addExportRoutes(app, parts);
+  addEventRoute(app, parts);
+}
+
+function addEventRoute(app: FastifyInstance, parts: OwnerRoutesParts): void {
+  addOwnerRoute(app, parts, 'GET', '/owner/events', async ({ raw }, reply) => {
+    parts.streams.open(raw, reply.raw);
+    reply.hijack();
+    return undefined;
+  });
 }
 
 function addExportRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
@@ -87,8 +105,8 @@ function addExportRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
   });
   addOwnerRoute(app, parts, 'POST', '/owner/exports/:id/cancel', async (request) => {
     judgeNothing(readMembers(request.body));
-    const job = await owner.cancel(idOf(request));
-    return { id: job.id, state: job.state };
+    const { id } = await owner.cancel(idOf(request));
+    return wireOwnedExport(await owner.find(id));
   });
 }
 
@@ -124,48 +142,18 @@ function addOwnerRoute(
   app.route({
     method,
     url,
-    onRequest: (request, reply, done) => done(judgeOwner(request, reply, parts)),
+    // What streams has no end that a HEAD could tell of.
+    exposeHeadRoute: url !== '/owner/events',
+    onRequest: async ({ raw }, reply) => {
+      await judgeOwner(raw, { ...parts, sessions: parts.owner.sessions });
+      awaitBody(raw, reply, parts.settings.bodyBytesMax);
+    },
     handler: async (request, reply) => {
-      const answer = await handler(request);
+      const answer = await handler(request, reply);
+      if (reply.sent) return reply;
+      reply.header('cache-control', 'no-store');
       if (answer === undefined) return reply.code(204).send();
       return sendJson(reply, 200, JSON_CONTENT_TYPE, JSON.stringify(answer));
     },
   });
-}
-
-/**
- * Whether the request is the owner's. Nothing of its body is read before.
- *
- * @returns why it is not
- */
-function judgeOwner(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { authorizer, clock, settings }: OwnerRoutesParts,
-): Error | undefined {
-  const { raw } = request;
-  const path = requestPath(raw.url ?? '');
-  // The router decodes paths: what is spelt otherwise comes here too, and is not what an owner's token is about.
-  if (!path.startsWith('/owner/')) return new ExportError('not_found', NO_SUCH_PATH);
-  try {
-    const token = authorizer.authenticate(presentedToken(raw.headersDistinct));
-    authorizer.clearOwner(token, { method: request.method, path, now: clock.now() });
-  } catch (error) {
-    return error as Error;
-  }
-  awaitBody(raw, reply, settings.bodyBytesMax);
-  return undefined;
-}
-
-/**
- * The members of a JSON object that may be left out as a whole.
- *
- * @throws ExportError `invalid_json`, `invalid_request`
- */
-function readMembers(body: unknown): Members {
-  const bytes = body as Uint8Array | undefined;
-  if (bytes === undefined || bytes.length === 0) return {};
-  const json = parseBody(bodyText(bytes));
-  if (!isObject(json)) throw new ExportError('invalid_request', 'The body is no JSON object.');
-  return json;
 }

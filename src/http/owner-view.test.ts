@@ -2,85 +2,18 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { HttpFixture, type RequestOptions, tokenWith } from '../../test/support/http/http-fixture.ts';
-import { ManualClock } from '../../test/support/manual-clock.ts';
-import { openTemporaryStore } from '../../test/support/temporary-store.ts';
-import { Consent } from '../export/consent.ts';
-import type { JobStore } from '../export/job-store.ts';
-import { OwnerService } from '../export/owner-service.ts';
+import { tokenWith } from '../../test/support/http/http-fixture.ts';
+import { OwnerFixture } from '../../test/support/http/owner-fixture.ts';
 import { openApiDocument } from './openapi/document.ts';
 
 /** What OpenAPI says about an answer. */
 type Content = { 'application/json': { schema: object } };
 
 const SETTINGS = { bodyBytesMax: 64 * 1_024, longPollMaxMs: 300_000, attemptsMax: 9 };
-const OWNER = tokenWith({ method: '*', path: '/owner/*', destination: null });
-
-/** The routes over a real store; what apps hand in is not in it. */
-class Fixture implements AsyncDisposable {
-  readonly http: HttpFixture;
-  readonly store: JobStore;
-  readonly #close: () => PromiseLike<void>;
-
-  private constructor(http: HttpFixture, store: JobStore, close: () => PromiseLike<void>) {
-    this.store = store;
-    this.http = http;
-    this.#close = close;
-  }
-
-  static async start(): Promise<Fixture> {
-    const temporary = await openTemporaryStore();
-    const parts = { clock: new ManualClock(), consent: new Consent(), newId: randomUUID, ageMsMax: 1_000 };
-    const service = new OwnerService({ ...parts, store: temporary.store, resume: () => {} });
-    const owner = {
-      rules: () => service.rules(),
-      addRule: service.addRule.bind(service),
-      removeRule: service.removeRule.bind(service),
-      cancel: service.cancel.bind(service),
-      list: service.list.bind(service),
-      find: service.find.bind(service),
-      summary: service.summary.bind(service),
-    };
-    const http = await HttpFixture.start({ owner });
-    return new Fixture(http, temporary.store, async () => {
-      await http[Symbol.asyncDispose]();
-      await temporary[Symbol.asyncDispose]();
-    });
-  }
-
-  ask(method: string, path: string, body?: unknown, more: RequestOptions = {}) {
-    return this.http.send({ method, path, token: OWNER, body, ...more });
-  }
-
-  /** An export in the store; its id. */
-  async insert(client = 'steps', destination = 'https://a.example/in'): Promise<string> {
-    const id = randomUUID();
-    const lane = { client, destination };
-    const data = Buffer.from('"secret"');
-    const times = { acceptedAt: Date.UTC(2026, 0, 1), expiresAt: 1e15 };
-    const job = {
-      id,
-      lane,
-      peer: '192.0.2.7',
-      data,
-      attemptsMax: 9,
-      ...times,
-      idempotency: null,
-      claimUntil: null,
-    };
-    const now = { wall: 0, steady: 0 };
-    await this.store.insert([job], { pendingMax: 10, acceptsNew: true, now });
-    return id;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#close();
-  }
-}
 
 describe("the owner's rules", () => {
   it('are made, listed and removed; what a rule does not have is left out', async () => {
-    await using fixture = await Fixture.start();
+    await using fixture = await OwnerFixture.start();
     const asked = { kind: 'budget', app: 'steps', limit: 10, unit: 'exports', per: 'day', note: 'enough' };
     const made = await fixture.ask('POST', '/owner/rules', asked);
     assert.equal(made.status, 200, made.text);
@@ -108,7 +41,7 @@ describe("the owner's rules", () => {
   ];
   for (const [body, message] of wrong) {
     it(`${JSON.stringify(body)} is refused by the name of the field`, async () => {
-      await using fixture = await Fixture.start();
+      await using fixture = await OwnerFixture.start();
       const { status, json } = await fixture.ask('POST', '/owner/rules', body);
       assert.deepEqual([status, json.code], [400, 'invalid_request']);
       assert.match(json.detail, message);
@@ -118,9 +51,9 @@ describe("the owner's rules", () => {
 
 describe("the owner's exports", () => {
   it('are listed by page, and shown one by one, without their data', async () => {
-    await using fixture = await Fixture.start();
+    await using fixture = await OwnerFixture.start();
     const first = await fixture.insert();
-    const second = await fixture.insert('');
+    const second = await fixture.insert({ lane: { client: '', destination: 'https://a.example/in' } });
     const page = JSON.parse((await fixture.ask('GET', '/owner/exports?limit=1')).text);
     assert.equal(page.items[0].id, second);
     assert.equal(page.items[0].app, null, 'the arbiter names none');
@@ -152,7 +85,7 @@ describe("the owner's exports", () => {
   });
 
   it('are told of as the API page says', async () => {
-    await using fixture = await Fixture.start();
+    await using fixture = await OwnerFixture.start();
     const id = await fixture.insert();
     const rule = { kind: 'budget', app: 'steps', limit: 10, unit: 'exports', per: 'day' };
     const { paths } = openApiDocument('0.0.0', SETTINGS) as {
@@ -176,7 +109,7 @@ describe("the owner's exports", () => {
   });
 
   it('are summed up by app and destination', async () => {
-    await using fixture = await Fixture.start();
+    await using fixture = await OwnerFixture.start();
     await fixture.insert();
     const ask = async (query: string) =>
       JSON.parse((await fixture.ask('GET', `/owner/summary${query}`)).text).items;
@@ -202,7 +135,7 @@ describe("the owner's exports", () => {
   ];
   for (const [query, message] of wrong) {
     it(`${query} is refused by the name of the parameter`, async () => {
-      await using fixture = await Fixture.start();
+      await using fixture = await OwnerFixture.start();
       const { status, json } = await fixture.ask('GET', `/owner/${query}`);
       assert.deepEqual([status, json.code], [400, 'invalid_request']);
       assert.match(json.detail, message);
@@ -211,7 +144,7 @@ describe("the owner's exports", () => {
 });
 
 it('an export that is not there cannot be taken back', async () => {
-  await using fixture = await Fixture.start();
+  await using fixture = await OwnerFixture.start();
   for (const id of [randomUUID(), 'x', '%00']) {
     const { status, json } = await fixture.ask('POST', `/owner/exports/${id}/cancel`);
     assert.deepEqual([status, json.code], [404, 'unknown_export'], id);
@@ -245,7 +178,7 @@ describe("no app's token is the owner's", () => {
   ];
   for (const [what, token] of tokens) {
     it(what, async () => {
-      await using fixture = await Fixture.start();
+      await using fixture = await OwnerFixture.start();
       const rule = { kind: 'block' };
       const requests: [string, string, unknown?][] = [
         ['POST', '/owner/rules', rule],
@@ -265,7 +198,7 @@ describe("no app's token is the owner's", () => {
   }
 
   it('nor does one without a token get in', async () => {
-    await using fixture = await Fixture.start();
+    await using fixture = await OwnerFixture.start();
     const { status, json } = await fixture.ask('GET', '/owner/rules', undefined, { token: null });
     assert.deepEqual([status, json.code], [401, 'missing_token']);
   });

@@ -13,6 +13,9 @@ import { addExportRoutes } from './export-routes.ts';
 import { refuseBadHosts } from './host-check.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { addDocsRoutes } from './openapi/docs-routes.ts';
+import { EVENT_STREAM_LIMITS, type EventStreamLimits, EventStreams } from './owner/event-streams.ts';
+import { judgeOwner } from './owner/owner-judge.ts';
+import { addSessionRoutes } from './owner/session-routes.ts';
 import { addOwnerRoutes, type OwnerActions } from './owner-routes.ts';
 import { addProbes, type Readiness } from './probes.ts';
 import { notFound } from './problem.ts';
@@ -47,6 +50,8 @@ export interface HttpServerParts {
   readonly limits?: Partial<ServerLimits>;
   /** The same for WebSockets. */
   readonly socketLimits?: Partial<SocketLimits>;
+  /** The same for the owner's streams of events. */
+  readonly eventStreamLimits?: Partial<EventStreamLimits>;
 }
 
 /** How many may be connected, and how slow they may be. */
@@ -100,6 +105,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   const clock = parts.clock ?? systemClock;
   const limits = { ...SERVER_LIMITS, ...parts.limits };
   const sockets = new ExportSockets({ ...parts, clock });
+  const streams = eventStreams(parts, clock);
   const app = createFastify(parts, limits, sockets);
   refuseBadHosts(app);
   refuseUnknownRoutes(app);
@@ -109,7 +115,8 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   addDocsRoutes(app, parts.settings);
   if (parts.signingKeys !== undefined) addSigningKeys(app, parts.signingKeys);
   addExportRoutes(app, { ...parts, clock });
-  addOwnerRoutes(app, { ...parts, clock });
+  addOwnerRoutes(app, { ...parts, clock, streams });
+  addSessionRoutes(app, { ...parts, sessions: parts.owner.sessions, now: () => clock.now() });
   sockets.attach(app);
   app.server.on('connect', refuseTunnel);
   await app.ready();
@@ -117,7 +124,17 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   const tlsSide = parts.tls === undefined ? null : new TlsSide(app.server as unknown as TlsServer);
   const connectionLimit = new ConnectionLimit(app.server, limits);
   const { closeGraceMs } = limits;
-  return new FastifyHttpServer({ app, sockets, tlsSide, clock, connectionLimit, closeGraceMs });
+  return new FastifyHttpServer({ app, sockets, streams, tlsSide, clock, connectionLimit, closeGraceMs });
+}
+
+function eventStreams({ owner, authorizer, eventStreamLimits }: HttpServerParts, clock: Clock): EventStreams {
+  const judgeParts = { authorizer, clock, sessions: owner.sessions };
+  return new EventStreams({
+    feed: owner.feed,
+    clock,
+    judge: (request) => judgeOwner(request, judgeParts),
+    limits: { ...EVENT_STREAM_LIMITS, ...eventStreamLimits },
+  });
 }
 
 function uploadLimits({ bodyBytesMax }: HttpSettings, { uploadsBytesMax }: ServerLimits): UploadLimits {
@@ -156,6 +173,7 @@ function createFastify(
 interface FastifyHttpServerParts {
   readonly app: FastifyInstance;
   readonly sockets: ExportSockets;
+  readonly streams: EventStreams;
   readonly tlsSide: TlsSide | null;
   readonly clock: Clock;
   readonly connectionLimit: ConnectionLimit;
@@ -196,10 +214,11 @@ class FastifyHttpServer implements HttpServer {
   }
 
   async #close(): Promise<void> {
-    const { app, sockets, tlsSide, clock, connectionLimit, closeGraceMs } = this.#parts;
+    const { app, sockets, streams, tlsSide, clock, connectionLimit, closeGraceMs } = this.#parts;
     connectionLimit[Symbol.dispose]();
     tlsSide?.[Symbol.dispose]();
     sockets.close();
+    streams.close();
     const cancelCut = clock.schedule(closeGraceMs, () => {
       app.server.closeAllConnections();
       sockets.terminate();

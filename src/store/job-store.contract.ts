@@ -601,8 +601,8 @@ export function describeJobStore(
 
     promises('at most as many as asked end at once, and whoever listens hears of them', async (store) => {
       const heard: string[] = [];
-      store.onChange((ids) => heard.push(...ids));
       await insert(store, newJob(), newJob(), newJob());
+      store.onChange((ids) => heard.push(...ids));
       assert.equal((await store.expire(at(OLD), 2)).ended, 2);
       assert.equal(heard.length, 2);
     });
@@ -852,19 +852,20 @@ export function describeJobStore(
 
   describe(`${name}: changes and secrets`, () => {
     promises(
-      'a listener hears of every change of state after it can be read, until it stops',
+      'a listener hears of every new job and change of state after it can be read, until it stops',
       async (store) => {
         const heard: string[] = [];
         const stop = store.onChange((ids) => heard.push(...ids));
         const job = newJob();
         await insert(store, job);
-        const { jobs } = await claim(store, LANE, 1, NOW);
         assert.deepEqual(heard, [job.id]);
-        await store.settle(finish(jobs[0]), request(0, NOW));
+        const { jobs } = await claim(store, LANE, 1, NOW);
         assert.deepEqual(heard, [job.id, job.id]);
+        await store.settle(finish(jobs[0]), request(0, NOW));
+        assert.deepEqual(heard, [job.id, job.id, job.id]);
         stop();
         await claimNew(store);
-        assert.equal(heard.length, 2);
+        assert.equal(heard.length, 3);
       },
     );
 

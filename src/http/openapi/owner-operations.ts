@@ -1,12 +1,13 @@
 import type { ProblemCode } from '../problem.ts';
 import type { JsonSchema } from '../schema/json-schema.ts';
 import {
-  CANCELLED_SCHEMA,
+  LINK_SCHEMA,
   OWNED_EXPORT_SCHEMA,
   OWNED_EXPORTS_SCHEMA,
   REFRESHED_SCHEMA,
   RULE_SCHEMA,
   RULES_SCHEMA,
+  SESSION_OPENED_SCHEMA,
   SIGNING_KEYS_SCHEMA,
   SUMMARIES_SCHEMA,
 } from '../schema/owner-answer-schemas.ts';
@@ -15,9 +16,18 @@ import {
   BUDGET_SCHEMA,
   EXPORT_QUERY_SCHEMA,
   REFRESH_SCHEMA,
+  SESSION_SCHEMA,
   SUMMARY_QUERY_SCHEMA,
 } from '../schema/owner-schemas.ts';
 import type { Content, Operation, Parameter } from './operation.ts';
+
+const EVENTS_DESCRIPTION = `Server-sent events, in one order, without payloads:
+
+- \`export\`: an export is new or has changed; \`data\` is the export as \`GET /owner/exports/{id}\` answers it. One that changes many times in a moment is told of as it is in the end.
+- \`rule\`: \`data\` is \`{"change": "added" or "removed", "rule": {…}}\`. Which exports a rule holds is not told again for each of them.
+- \`reset\`: what happened since is no longer known one by one: after a restart of the service, a long absence, or when very much changes at once. Read the lists anew; events go on from there.
+
+A comment is sent every 15 seconds. A reader that takes nothing for half a minute is cut off, and may come back with \`Last-Event-ID\`; browsers do that by themselves.`;
 
 /** What the owner of the box may see and do. */
 export const OWNER_OPERATIONS: readonly Operation[] = [
@@ -40,7 +50,7 @@ export const OWNER_OPERATIONS: readonly Operation[] = [
     description:
       'A request that is open to the destination ends as it does; nothing more is sent. The app sees `403 Forbidden` with the code `cancelled`.',
     parameters: [id('export')],
-    answer: json('It is cancelled.', CANCELLED_SCHEMA),
+    answer: json('The export as it is now; what is being sent has not ended yet.', OWNED_EXPORT_SCHEMA),
     refusals: refusals('invalid_request', 'unknown_export', 'already_finished'),
   },
   {
@@ -83,6 +93,64 @@ export const OWNER_OPERATIONS: readonly Operation[] = [
     parameters: [id('rule')],
     answer: { status: 204, description: 'It is gone.' },
     refusals: refusals('invalid_request', 'not_found'),
+  },
+  {
+    ...owner('get', '/owner/events', 'events', 'What is happening'),
+    description: EVENTS_DESCRIPTION,
+    parameters: [
+      {
+        name: 'Last-Event-ID',
+        in: 'header',
+        description: 'The `id` of the last event that was read: the stream goes on after it.',
+        schema: { type: 'string' },
+      },
+    ],
+    answer: {
+      description: 'A stream that ends when the connection does.',
+      content: { contentType: 'text/event-stream', schema: { type: 'string' } },
+    },
+    refusals: refusals('too_many_waiting', 'shutting_down'),
+  },
+  {
+    ...owner('post', '/owner/links', 'createLink', "Make a link to the owner's page"),
+    description:
+      'A one-time code, good for 10 minutes, that opens the page signed in. `export-service owner-link` prints the whole link.',
+    answer: json('The code. It is not told again.', LINK_SCHEMA),
+    refusals: refusals('invalid_request'),
+  },
+  {
+    method: 'post',
+    path: '/ui/session',
+    operationId: 'openSession',
+    tag: 'Owner',
+    summary: "Sign the owner's page in",
+    description:
+      'Takes a one-time code and sets a cookie (`HttpOnly`, `SameSite=Strict`, over TLS `Secure`) that stands for an owner token on `/owner/*` for 12 hours. A change by cookie needs the header `Origin` of this very service.',
+    needsToken: false,
+    body: { contentType: 'application/json', schema: SESSION_SCHEMA },
+    answer: {
+      ...json('It is signed in.', SESSION_OPENED_SCHEMA),
+      headers: { 'Set-Cookie': { description: 'The session.', schema: { type: 'string' } } },
+    },
+    refusals: [
+      'caveat_refused',
+      'invalid_json',
+      'invalid_request',
+      'invalid_token',
+      'store_unavailable',
+      'internal_error',
+    ],
+  },
+  {
+    method: 'delete',
+    path: '/ui/session',
+    operationId: 'endSession',
+    tag: 'Owner',
+    summary: "Sign the owner's page out",
+    description: 'Ends the session of the cookie, and takes the cookie away. Harmless without one.',
+    needsToken: false,
+    answer: { status: 204, description: 'It is signed out.' },
+    refusals: ['caveat_refused', 'store_unavailable', 'internal_error'],
   },
   {
     ...owner('post', '/owner/root-key/refresh', 'refreshRootKey', 'Get a new root key from the arbiter'),

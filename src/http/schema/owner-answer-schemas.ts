@@ -128,10 +128,24 @@ export const RULE_SCHEMA = {
 
 export const RULES_SCHEMA = pageOf(RULE_SCHEMA);
 
-export const CANCELLED_SCHEMA = {
+export const LINK_SCHEMA = {
+  title: 'link',
   type: 'object',
-  properties: { id: { type: 'string', format: 'uuid' }, state: { type: 'string', enum: ['cancelled'] } },
-  required: ['id', 'state'],
+  properties: {
+    code: {
+      type: 'string',
+      description: 'Opens the page once: `/ui/#code=CODE` after the address of the service.',
+    },
+    expires_at: TIME,
+  },
+  required: ['code', 'expires_at'],
+} as const satisfies JsonSchema;
+
+export const SESSION_OPENED_SCHEMA = {
+  title: 'session',
+  type: 'object',
+  properties: { expires_at: TIME },
+  required: ['expires_at'],
 } as const satisfies JsonSchema;
 
 export const REFRESHED_SCHEMA = {

@@ -12,6 +12,21 @@ export const NOTHING_SCHEMA = {
   additionalProperties: false,
 } as const satisfies JsonSchema;
 
+export const SESSION_SCHEMA = {
+  title: 'sign-in',
+  type: 'object',
+  properties: {
+    code: {
+      title: 'code of a one-time link',
+      description: 'What stands in the fragment of a one-time link.',
+      type: 'string',
+      pattern: '^[A-Za-z0-9_-]{1,100}$',
+    },
+  },
+  required: ['code'],
+  additionalProperties: false,
+} as const satisfies JsonSchema;
+
 export const REFRESH_SCHEMA = {
   title: 'refresh',
   type: 'object',

@@ -354,6 +354,7 @@ export class SqliteWriter {
       this.#sql.putKey.run(lane, key, id, digest, expiresAt);
     }
     this.#lanes.counts.move(lane, null, unfinished(progress.state));
+    this.#changed.push(job.id);
     return {
       job: exportJobOf(job, progress),
       isRepeat: false,

@@ -9,6 +9,7 @@ import type { WireExport, WireProblem } from '../../../client/wire.ts';
 import { Authorizer } from '../../../src/auth/authorizer.ts';
 import { ExportService, type ExportServiceParts } from '../../../src/export/export-service.ts';
 import { JobFeed } from '../../../src/export/job-feed.ts';
+import { OwnerFeed } from '../../../src/export/owner-feed.ts';
 import type { PublicSigningKey } from '../../../src/export/signer.ts';
 import type { Readiness } from '../../../src/http/probes.ts';
 import {
@@ -33,7 +34,9 @@ const SIGNING_KEY: PublicSigningKey = {
   validUntil: null,
 };
 
-export interface FixtureOptions extends Pick<HttpServerParts, 'tls' | 'socketLimits'> {
+export interface FixtureOptions extends Pick<HttpServerParts, 'tls' | 'socketLimits' | 'eventStreamLimits'> {
+  /** Left out, one of its own. */
+  readonly clock?: ManualClock;
   /** Of the server; `limits` are the service's. */
   readonly serverLimits?: HttpServerParts['limits'];
   readonly settings?: Partial<HttpSettings>;
@@ -119,7 +122,7 @@ export class HttpFixture implements AsyncDisposable {
   }
 
   static async start(options: FixtureOptions = {}): Promise<HttpFixture> {
-    const clock = new ManualClock(Date.parse('2026-03-01T12:00:00Z'));
+    const clock = options.clock ?? new ManualClock(Date.parse('2026-03-01T12:00:00Z'));
     const store = new MemoryJobStore();
     const unexpected: unknown[] = [];
     const service = createService(store, clock, options);
@@ -139,6 +142,7 @@ export class HttpFixture implements AsyncDisposable {
       ...(options.tls === undefined ? {} : { tls: options.tls }),
       ...(options.serverLimits === undefined ? {} : { limits: options.serverLimits }),
       ...(options.socketLimits === undefined ? {} : { socketLimits: options.socketLimits }),
+      ...(options.eventStreamLimits === undefined ? {} : { eventStreamLimits: options.eventStreamLimits }),
     });
     const { port } = await server.listen('127.0.0.1', 0);
     return new HttpFixture({ clock, store, service, server, port, unexpected });
@@ -229,11 +233,18 @@ export const NO_OWNER: OwnerActions = {
   list: notAsked,
   find: notAsked,
   summary: notAsked,
+  sessions: { createLink: notAsked, redeem: notAsked, isOpen: notAsked, end: notAsked },
+  feed: new OwnerFeed({ find: notAsked, render: notAsked, clock: new ManualClock(), life: 'none' }),
 };
 
+/** What is there of the owner's side; the methods of a class too, which are none of its own properties. */
 function ownerOf(owner: Partial<OwnerActions>): OwnerActions {
   const names = Object.keys(NO_OWNER) as (keyof OwnerActions)[];
-  return Object.fromEntries(names.map((name) => [name, owner[name]?.bind(owner) ?? NO_OWNER[name]])) as never;
+  const own = (name: keyof OwnerActions) => {
+    const part = owner[name] ?? NO_OWNER[name];
+    return typeof part === 'function' ? part.bind(owner) : part;
+  };
+  return Object.fromEntries(names.map((name) => [name, own(name)])) as never;
 }
 
 function notAsked(): never {
