@@ -31,6 +31,7 @@ import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } f
 import { OwnerSessions } from './keys/owner-sessions.ts';
 import { SigningKeys } from './keys/signing-keys.ts';
 import { openDigest, openMasterKey } from './keys/store-keys.ts';
+import { systemPeerNames } from './peer-names.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
 import { findServerTls } from './server-tls.ts';
 import { listenError, makeFolder, usingSetting } from './start-up.ts';
@@ -114,7 +115,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   const feed = new JobFeed();
   const ownerFeed = new OwnerFeed({
-    find: (id) => store.owner.find(id),
+    find: (id) => owner.look(id),
     render: renderOwnerNews,
     clock,
     life: randomBytes(8).toString('hex'),
@@ -125,8 +126,10 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       ownerFeed.changed(ids);
     }),
   );
+  const peerNames = systemPeerNames(clock);
   const service = new ExportService({
     store,
+    peerNames,
     dispatch: dispatcher,
     feed,
     clock,
@@ -145,6 +148,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     store,
     resume: (lanes) => dispatcher.resume(lanes),
     consent,
+    peerNames,
     onRuleChange: (change, rule) => ownerFeed.ruleChanged(change, rule),
     clock,
     newId: uuidV7,
@@ -168,6 +172,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     service,
     owner: {
       ...ownerActions(owner, rootKeys, signingKeys, log),
+      redeliver: (id) => service.redeliver(id),
       sessions: new OwnerSessions({ secrets: store.secrets, masterKey, clock }),
       feed: ownerFeed,
     },
@@ -228,7 +233,7 @@ function ownerActions(
   rootKeys: RootKeys,
   signingKeys: SigningKeys,
   log: Log,
-): Omit<OwnerActions, 'sessions' | 'feed'> {
+): Omit<OwnerActions, 'redeliver' | 'sessions' | 'feed'> {
   return {
     refreshRootKey: rootKeys.refresh,
     async rotateSigningKey() {

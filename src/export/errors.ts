@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'destination_refused'
   | 'unknown_export'
   | 'already_finished'
+  | 'payload_erased'
   | 'not_found'
   | 'method_not_allowed'
   | 'payload_too_large'

@@ -42,20 +42,31 @@ class RecordingDispatch implements Dispatch {
 class Bench implements AsyncDisposable {
   readonly dispatch = new RecordingDispatch();
   readonly service: ExportService;
+  readonly store: JobStore;
+  /** By address: what is known of it. */
+  readonly names = new Map<string, string>();
   readonly #close: () => PromiseLike<void>;
 
   private constructor(store: JobStore, close: () => PromiseLike<void>) {
     this.#close = close;
+    this.store = store;
     this.service = new ExportService({
       store,
       dispatch: this.dispatch,
       feed: new JobFeed(),
       clock: new ManualClock(),
-      destinationPolicy: { refusal: () => null },
+      destinationPolicy: { refusal: ({ host }) => (host === 'refused.example' ? 'Not there.' : null) },
+      peerNames: { known: (address) => this.names.get(address) ?? null },
       newId: randomUUID,
       digest: (data, attemptsMax) => Buffer.concat([data, Buffer.from(String(attemptsMax))]),
       limits: { attemptsMax: 9, pendingMax: 3, waitingMax: 10, rateMax: 0, ageMsMax: 1_000_000 },
     });
+  }
+
+  /** Data stays after the end. */
+  static async openKeeping(): Promise<Bench> {
+    const temporary = await openTemporaryStore({ keepsPayloads: true });
+    return new Bench(temporary.store, () => temporary[Symbol.asyncDispose]());
   }
 
   static async open(wrap: (store: JobStore) => JobStore = (store) => store): Promise<Bench> {
@@ -64,7 +75,7 @@ class Bench implements AsyncDisposable {
   }
 
   submit(...requests: ExportRequest[]) {
-    return this.service.submit(requests, 'app');
+    return this.service.submit(requests, { client: 'app', peer: null });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -167,5 +178,64 @@ describe('ExportService: handing over what was taken in', () => {
     bench.service.stopAccepting();
     await assert.rejects(bench.submit(request()), { code: 'shutting_down' });
     assert.equal(bench.dispatch.placesOut, 0);
+  });
+});
+
+describe('ExportService: who handed it in', () => {
+  it('is on record by address, with the name that was known then', async () => {
+    await using bench = await Bench.open();
+    const submitFrom = async (peer: string | null) => {
+      const [job] = await bench.service.submit([request()], { client: '', peer });
+      return (await bench.store.owner.find(job?.id ?? ''))?.peer;
+    };
+    assert.equal(await submitFrom('172.18.0.5'), '172.18.0.5');
+    bench.names.set('172.18.0.5', 'steps.databox');
+    assert.equal(await submitFrom('172.18.0.5'), '172.18.0.5 (steps.databox)');
+    assert.equal(await submitFrom(null), null);
+  });
+});
+
+describe('ExportService: redelivering', () => {
+  it('makes a new export that whoever sends hears of', async () => {
+    await using bench = await Bench.openKeeping();
+    const [first] = await bench.submit(request());
+    bench.dispatch.queuedLanes.length = 0;
+    const again = await bench.service.redeliver(first?.id ?? '');
+    assert.equal(again.state, 'queued');
+    assert.equal((await bench.store.owner.find(again.id))?.redeliveryOf, first?.id);
+    assert.deepEqual(bench.dispatch.queuedLanes, [LANE]);
+    assert.equal(Buffer.from((await bench.store.payload(again.id)) ?? []).toString(), '{}');
+  });
+
+  it('what is refused says why, and is announced to nobody', async () => {
+    await using bench = await Bench.open();
+    const now = { wall: 0, steady: 0 };
+    const [job] = await bench.submit(request());
+    const id = job?.id ?? '';
+    bench.dispatch.queuedLanes.length = 0;
+    await assert.rejects(bench.service.redeliver(randomUUID()), { code: 'unknown_export' });
+    await assert.rejects(bench.service.redeliver('x'), { code: 'unknown_export' });
+    const rule = { id: 'r', kind: 'block', app: 'app', destination: null, note: null, createdAt: 0 } as const;
+    await bench.store.owner.addRule(rule);
+    await assert.rejects(bench.service.redeliver(id), {
+      code: 'destination_refused',
+      message: /rules list/,
+    });
+    await bench.store.owner.removeRule(rule.id, now, 0);
+    await bench.store.owner.cancel(id, now);
+    await bench.store.recover(now, 0);
+    await assert.rejects(bench.service.redeliver(id), { code: 'payload_erased', message: /--keep-payloads/ });
+    const destination = parseDestination('https://refused.example/in');
+    const lane = { client: 'app', destination: destination.uri };
+    const other = { id: randomUUID(), lane, peer: null, data: Buffer.from('1'), attemptsMax: 1 };
+    const times = { acceptedAt: 0, expiresAt: 1e15, idempotency: null, claimUntil: null };
+    await bench.store.insert([{ ...other, ...times }], { pendingMax: 9, acceptsNew: true, now });
+    await assert.rejects(bench.service.redeliver(other.id), {
+      code: 'destination_refused',
+      message: 'Not there.',
+    });
+    bench.service.stopAccepting();
+    await assert.rejects(bench.service.redeliver(id), { code: 'shutting_down' });
+    assert.deepEqual(bench.dispatch.queuedLanes, []);
   });
 });

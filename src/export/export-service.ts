@@ -5,6 +5,8 @@ import { ExportError } from './errors.ts';
 import { type ExportJob, isFinal } from './job.ts';
 import type { JobFeed } from './job-feed.ts';
 import type { IdempotencyKey, Inserted, InsertResult, JobStore, JobViewer, NewJob } from './job-store.ts';
+import type { RedeliverResult } from './owner-store.ts';
+import { type PeerNames, peerText } from './peer-names.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { Seats } from './seats.ts';
 
@@ -16,6 +18,14 @@ export interface ExportRequest {
   /** As the app asked; null leaves it to the service. */
   readonly attemptsMax: number | null;
   readonly idempotencyKey: string | null;
+}
+
+/** Who hands exports over. */
+export interface Submitter {
+  /** The macaroon's identifier. */
+  readonly client: string;
+  /** The address that they came from; null when it is not known. */
+  readonly peer: string | null;
 }
 
 /** Who asks. */
@@ -59,6 +69,8 @@ export interface ExportServiceParts {
   readonly clock: Clock;
   readonly destinationPolicy: DestinationPolicy;
   readonly newId: () => string;
+  /** Left out, submitters are known by their addresses alone. */
+  readonly peerNames?: Pick<PeerNames, 'known'>;
   /** A keyed digest of everything that must be the same when an idempotency key comes again. */
   readonly digest: (data: Uint8Array, attemptsMax: number | null) => Uint8Array;
   readonly limits: ExportLimits;
@@ -90,9 +102,13 @@ export class ExportService {
    * @throws ExportError `rate_limited`, `destination_refused`, `idempotency_mismatch`, `too_many_waiting`,
    *   `too_many_pending`, `shutting_down`, `store_full`, `store_unavailable`
    */
-  async submit(requests: readonly ExportRequest[], client: string, acceptsNew = true): Promise<ExportJob[]> {
-    this.#judge(requests, client);
-    return await this.#accept(requests, client, acceptsNew);
+  async submit(
+    requests: readonly ExportRequest[],
+    submitter: Submitter,
+    acceptsNew = true,
+  ): Promise<ExportJob[]> {
+    this.#judge(requests, submitter);
+    return await this.#accept(requests, submitter, acceptsNew);
   }
 
   /**
@@ -103,10 +119,14 @@ export class ExportService {
    *
    * @throws ExportError also `too_many_waiting`
    */
-  async submitAndWait(request: ExportRequest, client: string, wait: SubmissionWait): Promise<ExportJob> {
-    this.#judge([request], client);
+  async submitAndWait(
+    request: ExportRequest,
+    submitter: Submitter,
+    wait: SubmissionWait,
+  ): Promise<ExportJob> {
+    this.#judge([request], submitter);
     using seat = this.#seats.take();
-    const [job] = await this.#accept([request], client, seat !== null);
+    const [job] = await this.#accept([request], submitter, seat !== null);
     if (job === undefined || hasEnded(job)) return job as ExportJob;
     if (seat === null) throw tooManyWaiting();
     request.data = NO_DATA;
@@ -114,7 +134,35 @@ export class ExportService {
     return await this.#wait(job, hasEnded, wait.timeoutMs, wait.signal);
   }
 
-  #judge(requests: readonly ExportRequest[], client: string): void {
+  /**
+   * Delivers the data of an earlier export once more, as a new export of the same app. The owner's wish: what holds for new
+   * exports holds for it, but not what an app may ask in a second.
+   *
+   * @throws ExportError `shutting_down`, `unknown_export`, `destination_refused`, `payload_erased`, `too_many_pending`,
+   *   `budget_exhausted`, `store_full`, `store_unavailable`
+   */
+  async redeliver(id: string): Promise<ExportJob> {
+    const { store, dispatch, destinationPolicy, newId, clock, limits } = this.#parts;
+    this.#refuseWhenStopping();
+    const original = await store.owner.find(id);
+    if (original === null) throw new ExportError('unknown_export', 'There is no such export.');
+    const { lane } = original.job;
+    const refusal = destinationPolicy.refusal(new URL(lane.destination));
+    if (refusal !== null) throw new ExportError('destination_refused', refusal);
+    const now = { wall: clock.now(), steady: clock.steady() };
+    const as = { id: newId(), acceptedAt: now.wall, expiresAt: now.steady + limits.ageMsMax };
+    const result = await store.owner.redeliver(id, as, {
+      pendingMax: limits.pendingMax,
+      acceptsNew: true,
+      now,
+    });
+    if (result.kind !== 'inserted') throw redeliverRefusal(result, limits, now.wall);
+    dispatch.queued(lane);
+    const [inserted] = result.jobs;
+    return (inserted as Inserted).job;
+  }
+
+  #judge(requests: readonly ExportRequest[], { client }: Submitter): void {
     this.#refuseWhenStopping();
     this.#refuseTooFast(client, requests.length);
     for (const [index, request] of requests.entries()) this.#checkDestination(request, index);
@@ -122,10 +170,12 @@ export class ExportService {
 
   async #accept(
     requests: readonly ExportRequest[],
-    client: string,
+    { client, peer }: Submitter,
     acceptsNew: boolean,
   ): Promise<ExportJob[]> {
-    const jobs = requests.map((request) => this.#newJob(request, client));
+    const name = peer === null ? null : (this.#parts.peerNames?.known(peer) ?? null);
+    const submitter = { client, peer: peer === null ? null : peerText(peer, name) };
+    const jobs = requests.map((request) => this.#newJob(request, submitter));
     const result = await this.#insert(jobs, acceptsNew);
     if (result.kind === 'refused') {
       throw insertRefusal(result, this.#parts.limits, this.#parts.clock.now());
@@ -246,13 +296,13 @@ export class ExportService {
     if (refusal !== null) throw new ExportError('destination_refused', refusal, { element: index });
   }
 
-  #newJob(request: ExportRequest, client: string): NewJob {
+  #newJob(request: ExportRequest, { client, peer }: Submitter): NewJob {
     const { newId, clock, dispatch } = this.#parts;
     const lane = { client, destination: request.destination.uri };
     return {
       id: newId(),
       lane,
-      peer: null,
+      peer,
       data: request.data,
       attemptsMax: request.attemptsMax ?? this.#parts.limits.attemptsMax,
       acceptedAt: clock.now(),
@@ -318,6 +368,26 @@ export function hasEnded(job: ExportJob): boolean {
 
 function mayBeSeen({ lane }: ExportJob, viewer: Viewer): boolean {
   return lane.client === viewer.client && viewer.permits(lane.destination);
+}
+
+function redeliverRefusal(
+  result: Exclude<RedeliverResult, { kind: 'inserted' }>,
+  limits: ExportLimits,
+  now: number,
+): ExportError {
+  if (result.kind === 'refused') {
+    if (result.reason !== 'blocked_by_owner') return insertRefusal(result, limits, now);
+    return new ExportError(
+      'destination_refused',
+      'A rule (block) stops exports of this app to this destination. Remove it first: export-service rules list shows it.',
+    );
+  }
+  // Between our look and the store's step its history may have ended.
+  if (result.kind === 'unknown') return new ExportError('unknown_export', 'There is no such export.');
+  return new ExportError(
+    'payload_erased',
+    'The data of this export is gone: it is erased at the end, unless --keep-payloads keeps it for a while. The app must send it again.',
+  );
 }
 
 function insertRefusal(

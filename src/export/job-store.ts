@@ -137,9 +137,9 @@ export interface SecretStore {
 export interface NewJob {
   readonly id: string;
   readonly lane: Lane;
-  /** The exact bytes for the destination. */
-  /** The address of whoever handed it in; null when that is not known. */
+  /** Who handed it in, as `peerText` writes it; null when that is not known. */
   readonly peer: string | null;
+  /** The exact bytes for the destination. */
   readonly data: Uint8Array;
   readonly attemptsMax: number;
   readonly acceptedAt: number;

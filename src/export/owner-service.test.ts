@@ -5,7 +5,13 @@ import { ManualClock } from '../../test/support/manual-clock.ts';
 import { openTemporaryStore } from '../../test/support/temporary-store.ts';
 import { Consent } from './consent.ts';
 import type { JobStore, LaneBacklog, NewJob } from './job-store.ts';
-import { APP_BYTES_MAX, type NewRule, NOTE_LENGTH_MAX, OwnerService } from './owner-service.ts';
+import {
+  APP_BYTES_MAX,
+  type NewRule,
+  NOTE_LENGTH_MAX,
+  OwnerService,
+  PEER_NAMED_MS_MAX,
+} from './owner-service.ts';
 
 const LANE = { client: 'app', destination: 'https://a.example/in' };
 const EVERYTHING = { app: null, destination: null, note: null };
@@ -13,6 +19,9 @@ const EVERYTHING = { app: null, destination: null, note: null };
 class Bench implements AsyncDisposable {
   readonly clock = new ManualClock();
   readonly consent = new Consent();
+  /** Addresses whose names were asked for. */
+  readonly named: string[] = [];
+  readonly ruleChanges: string[] = [];
   readonly resumed: LaneBacklog[] = [];
   readonly store: JobStore;
   readonly owner: OwnerService;
@@ -32,20 +41,33 @@ class Bench implements AsyncDisposable {
   newOwner(consent: Consent): OwnerService {
     const { store, clock } = this;
     const resume = (lanes: readonly LaneBacklog[]) => this.resumed.push(...lanes);
-    return new OwnerService({ store, clock, consent, resume, newId: randomUUID, ageMsMax: 1_000_000 });
+    const find = async (address: string) => {
+      this.named.push(address);
+      return 'steps.databox';
+    };
+    return new OwnerService({
+      store,
+      clock,
+      consent,
+      resume,
+      peerNames: { find },
+      onRuleChange: (change, { id }) => this.ruleChanges.push(`${change} ${id}`),
+      newId: randomUUID,
+      ageMsMax: 1_000_000,
+    });
   }
 
   get now() {
     return { wall: this.clock.now(), steady: this.clock.steady() };
   }
 
-  async insert(count: number): Promise<string[]> {
+  async insert(count: number, peer: string | null = null): Promise<string[]> {
     const jobs = Array.from(
       { length: count },
       (): NewJob => ({
         id: randomUUID(),
         lane: LANE,
-        peer: null,
+        peer,
         data: Buffer.from('1'),
         attemptsMax: 9,
         acceptedAt: this.now.wall,
@@ -122,6 +144,37 @@ describe('OwnerService', () => {
     assert.ok(bench.consent.permits({ id, lane: LANE }), 'nothing is remembered of it');
     await assert.rejects(bench.owner.cancel(id), { code: 'already_finished' });
     await assert.rejects(bench.owner.cancel(randomUUID()), { code: 'unknown_export' });
+  });
+
+  it('tells of every rule that comes and goes, once, and of those of another instance too', async () => {
+    await using bench = await Bench.open();
+    await bench.owner.start();
+    const other = { ...EVERYTHING, id: 'other', kind: 'hold', createdAt: 0 } as const;
+    await bench.store.owner.addRule(other);
+    const [one, two] = await Promise.all([
+      bench.owner.addRule({ ...EVERYTHING, kind: 'hold' }),
+      bench.owner.addRule({ ...EVERYTHING, kind: 'hold' }),
+    ]);
+    await bench.owner.removeRule(one.id);
+    const told = ['added other', `added ${one.id}`, `added ${two.id}`, `removed ${one.id}`];
+    assert.deepEqual(bench.ruleChanges.toSorted(), told.toSorted());
+  });
+
+  it('a submitter whose name was not known in time has it looked up when it is shown, for a while', async () => {
+    await using bench = await Bench.open();
+    const [id] = (await bench.insert(1, '172.18.0.5')) as [string];
+    await bench.insert(1, '172.18.0.6 (mood.databox)');
+    await bench.insert(1);
+    const query = { app: null, destination: null, phase: null, before: null, limit: 10 };
+    const { items } = await bench.owner.list(query);
+    assert.deepEqual(
+      items.map(({ peer }) => peer),
+      [null, '172.18.0.6 (mood.databox)', '172.18.0.5 (steps.databox)'],
+    );
+    assert.equal((await bench.owner.find(id)).peer, '172.18.0.5 (steps.databox)');
+    bench.clock.advance(PEER_NAMED_MS_MAX);
+    assert.equal((await bench.owner.find(id)).peer, '172.18.0.5', 'another may have the address by now');
+    assert.deepEqual(bench.named, ['172.18.0.5', '172.18.0.5']);
   });
 
   const senseless: [string, Partial<NewRule>, RegExp][] = [

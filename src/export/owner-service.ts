@@ -5,6 +5,7 @@ import { ExportError } from './errors.ts';
 import type { ExportJob } from './job.ts';
 import type { JobStore, LaneBacklog } from './job-store.ts';
 import type { ExportPage, ExportQuery, LaneSummary, OwnedExport } from './owner-store.ts';
+import { hasName, type PeerNames, peerText } from './peer-names.ts';
 import { type BudgetRule, RULES_MAX, type Rule } from './rules.ts';
 
 /** A rule as the owner asks for it. */
@@ -27,6 +28,8 @@ export interface OwnerServiceParts {
   readonly consent: Consent;
   /** Hears of every rule that is made or taken away, once it counts. */
   readonly onRuleChange?: (change: 'added' | 'removed', rule: Rule) => void;
+  /** Left out, submitters are shown by what is on record of them alone. */
+  readonly peerNames?: Pick<PeerNames, 'find'>;
   readonly clock: Clock;
   readonly newId: () => string;
   /** What was held ages from its release; in milliseconds. */
@@ -35,6 +38,8 @@ export interface OwnerServiceParts {
 
 /** Jobs in one commit: few enough that the writer's other work does not feel it. */
 const STEP_JOBS = 256;
+/** How long after its acceptance the submitter of an export still gets a name. */
+export const PEER_NAMED_MS_MAX = 10 * 60_000;
 export const APP_BYTES_MAX = 8_192;
 export const NOTE_LENGTH_MAX = 1_000;
 
@@ -107,19 +112,38 @@ export class OwnerService {
     return job;
   }
 
-  list(query: ExportQuery): Promise<ExportPage> {
-    return this.#parts.store.owner.list(query);
+  async list(query: ExportQuery): Promise<ExportPage> {
+    const { items, next } = await this.#parts.store.owner.list(query);
+    return { items: await Promise.all(items.map((item) => this.#withPeerName(item))), next };
   }
 
   /** @throws ExportError `unknown_export` */
   async find(id: string): Promise<OwnedExport> {
-    const found = await this.#parts.store.owner.find(id);
+    const found = await this.look(id);
     if (found === null) throw unknownExport();
     return found;
   }
 
+  /** One export; null for an unknown one. */
+  async look(id: string): Promise<OwnedExport | null> {
+    const found = await this.#parts.store.owner.find(id);
+    return found === null ? null : this.#withPeerName(found);
+  }
+
   summary(since: number, until: number): Promise<readonly LaneSummary[]> {
     return this.#parts.store.owner.summary(since, until);
+  }
+
+  /**
+   * The first export from an address is taken in before its name is known. It is looked up when the export is shown, unless
+   * that is so long after that another may have the address.
+   */
+  async #withPeerName(found: OwnedExport): Promise<OwnedExport> {
+    const { peerNames, clock } = this.#parts;
+    const { peer, job } = found;
+    const isRecent = clock.now() - job.acceptedAt < PEER_NAMED_MS_MAX;
+    if (peerNames === undefined || peer === null || hasName(peer) || !isRecent) return found;
+    return { ...found, peer: peerText(peer, await peerNames.find(peer)) };
   }
 
   async #relearn(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Attempt, ExportJob } from './job.ts';
-import type { LaneBacklog, Now } from './job-store.ts';
+import type { InsertLimits, InsertResult, LaneBacklog, NewJob, Now } from './job-store.ts';
 import type { Rule } from './rules.ts';
 
 /**
@@ -28,6 +28,12 @@ export interface OwnerStore {
   /** Takes one job back: see {@link CancelResult}. */
   cancel(id: string, now: Now): Promise<CancelResult>;
 
+  /**
+   * Takes the payload of an earlier job in once more, as a new job of the same lane with as many attempts: judged, in one
+   * step, by what new jobs are judged by.
+   */
+  redeliver(id: string, as: Redelivery, limits: InsertLimits): Promise<RedeliverResult>;
+
   /** Exports, the newest first, those too whose results apps can no longer read. Never holds anybody else up. */
   list(query: ExportQuery): Promise<ExportPage>;
 
@@ -45,6 +51,12 @@ export interface OwnerStore {
  * - `unknown`: there is none.
  */
 export type CancelResult = 'cancelled' | 'requested' | 'finished' | 'unknown';
+
+/** What a new job has of its own that repeats an earlier one. */
+export type Redelivery = Pick<NewJob, 'id' | 'acceptedAt' | 'expiresAt'>;
+
+/** `unknown`: there is no such job; `erased`: its payload is not kept, or is lost. */
+export type RedeliverResult = InsertResult | { readonly kind: 'unknown' | 'erased' };
 
 /** As the app sees it: `pending` before the first attempt, `processing` until the end. */
 export type Phase = 'pending' | 'processing' | 'finished';
@@ -70,7 +82,7 @@ export interface ExportPage {
 /** An export as its owner sees it. Its result has no body: what a destination answered is the app's. */
 export interface OwnedExport {
   readonly job: ExportJob;
-  /** Who handed it in, by address; null when that is not on record. It proves nothing about the app. */
+  /** Who handed it in, as `peerText` writes it; null when that is not on record. It proves nothing about the app. */
   readonly peer: string | null;
   readonly attempts: readonly Attempt[];
   /** The rule that keeps it from leaving; null when none does. */

@@ -3,7 +3,7 @@ import type { VerifiedToken } from '../auth/authorizer.ts';
 import { namedDestination, permitsDestination } from '../auth/clear.ts';
 import type { Clock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
-import { type ExportService, hasEnded, type Poll } from '../export/export-service.ts';
+import { type ExportService, hasEnded, type Poll, type Submitter } from '../export/export-service.ts';
 import type { ExportJob } from '../export/job.ts';
 import { atElement, judgeEach } from './element-error.ts';
 import type { ExportCall } from './export-call.ts';
@@ -30,6 +30,8 @@ export type Patience =
 export interface EndpointCall {
   readonly call: ExportCall;
   readonly token: VerifiedToken;
+  /** The address that it came from; null when that is not known any more. */
+  readonly peer: string | null;
   readonly patience: Patience;
   /** Makes the signal that aborts when nobody waits for the answer any more; called when waiting begins. */
   readonly whenGone: () => AbortSignal;
@@ -57,7 +59,7 @@ export class ExportEndpoint {
     const { call, token } = asked;
     if (!call.isBatch) return exportAnswer(await this.job(asked), this.#parts.clock);
     this.#clear(call, token);
-    return await this.#batch(call, token);
+    return await this.#batch(asked);
   }
 
   /**
@@ -84,11 +86,13 @@ export class ExportEndpoint {
     );
   }
 
-  async #batch(call: ExportCall, token: VerifiedToken): Promise<string> {
+  async #batch(asked: EndpointCall): Promise<string> {
+    const { call, token } = asked;
+    const submitter = submitterOf(asked);
     const answer = new BatchAnswer(this.#parts.clock);
     try {
       if (call.kind === 'poll') await this.#pollInPieces(call.polls, token, answer);
-      else answer.add(await this.#parts.service.submit(call.requests, token.client));
+      else answer.add(await this.#parts.service.submit(call.requests, submitter));
     } catch (error) {
       throw atElement(error);
     }
@@ -107,8 +111,10 @@ export class ExportEndpoint {
     }
   }
 
-  async #single({ call, token, patience, whenGone, onTakenIn }: EndpointCall): Promise<ExportJob> {
+  async #single(asked: EndpointCall): Promise<ExportJob> {
+    const { call, token, patience, whenGone, onTakenIn } = asked;
     const { service } = this.#parts;
+    const submitter = submitterOf(asked);
     if (call.kind === 'poll') {
       const job = only(await this.#poll(call.polls, token));
       if (!isWaiting(patience)) return job;
@@ -116,13 +122,13 @@ export class ExportEndpoint {
     }
     // A new export is not waited for unless `Prefer` says so: on `/lp/export` the original never did.
     if (patience.kind === 'end' && isWaiting(patience))
-      return await service.submitAndWait(only(call.requests), token.client, {
+      return await service.submitAndWait(only(call.requests), submitter, {
         timeoutMs: patience.ms,
         signal: whenGone(),
         onTakenIn,
       });
     const acceptsNew = patience.kind !== 'pushed' || patience.hasSeat;
-    return only(await service.submit(call.requests, token.client, acceptsNew));
+    return only(await service.submit(call.requests, submitter, acceptsNew));
   }
 
   #poll(polls: readonly Poll[], token: VerifiedToken): Promise<ExportJob[]> {
@@ -132,6 +138,10 @@ export class ExportEndpoint {
       permits: (destination) => permitsDestination(token.caveats, destination),
     });
   }
+}
+
+function submitterOf({ token, peer }: EndpointCall): Submitter {
+  return { client: token.client, peer };
 }
 
 function isWaiting(patience: Patience): patience is Extract<Patience, { ms: number }> {

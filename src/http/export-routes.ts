@@ -9,6 +9,7 @@ import { clearedToken } from './cleared-token.ts';
 import { type ExportCall, readExportCall } from './export-call.ts';
 import { ExportEndpoint, type Patience } from './export-endpoint.ts';
 import type { HttpSettings } from './http-settings.ts';
+import { peerOf } from './peer.ts';
 import { NO_SUCH_PATH } from './problem.ts';
 import { sendJson } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
@@ -89,6 +90,7 @@ async function answerCall(
   const json = await endpoint.answer({
     call,
     token,
+    peer: peerOf(request.raw),
     patience,
     whenGone: () => goneSignal(reply),
     onTakenIn: () => forgetBody(request),

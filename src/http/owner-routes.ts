@@ -34,6 +34,8 @@ export interface OwnerActions
    * @throws ExportError when the store cannot be read or written
    */
   rotateSigningKey(): Promise<readonly PublicSigningKey[]>;
+  /** Delivers an export once more; see `ExportService.redeliver`. */
+  redeliver(id: string): Promise<{ readonly id: string }>;
   /** Of the owner's page. */
   readonly sessions: SessionKeeper;
   readonly feed: OwnerFeed;
@@ -106,6 +108,11 @@ function addExportRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
   addOwnerRoute(app, parts, 'POST', '/owner/exports/:id/cancel', async (request) => {
     judgeNothing(readMembers(request.body));
     const { id } = await owner.cancel(idOf(request));
+    return wireOwnedExport(await owner.find(id));
+  });
+  addOwnerRoute(app, parts, 'POST', '/owner/exports/:id/redeliver', async (request) => {
+    judgeNothing(readMembers(request.body));
+    const { id } = await owner.redeliver(idOf(request));
     return wireOwnedExport(await owner.find(id));
   });
 }

@@ -26,6 +26,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = {
   not_found: { status: 404, title: 'No such path' },
   method_not_allowed: { status: 405, title: 'The path does not take this method' },
   already_finished: { status: 409, title: 'The export has ended already' },
+  payload_erased: { status: 409, title: 'The data of the export is gone' },
   payload_too_large: { status: 413, title: 'The body is too large' },
   idempotency_mismatch: { status: 422, title: 'The idempotency key was used for another export' },
   rate_limited: { status: 429, title: 'Too many exports in a short time' },

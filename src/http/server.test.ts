@@ -31,6 +31,19 @@ describe('a new export', () => {
     });
   }
 
+  it('is on record with the address that it came from, in a batch and with a wait too', async () => {
+    await using fixture = await HttpFixture.start();
+    const body = { uri: DESTINATION, data: 1 };
+    const headers = { 'x-forwarded-for': '192.0.2.1', forwarded: 'for=192.0.2.1' };
+    await fixture.send({ body, headers });
+    await fixture.send({ body: [body] });
+    await fixture.send({ body, headers: { prefer: 'wait=0' } });
+    assert.deepEqual(
+      fixture.store.inserted.map(({ peer }) => peer),
+      ['127.0.0.1', '127.0.0.1', '127.0.0.1'],
+    );
+  });
+
   it('belongs to the identifier of the token', async () => {
     await using fixture = await HttpFixture.start();
     await fixture.send({ body: FRESH, token: tokenWith({ identifier: 'mood-app' }) });

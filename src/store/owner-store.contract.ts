@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { ExportJob } from '../export/job.ts';
-import type { InsertResult, JobStore } from '../export/job-store.ts';
-import type { ExportPage, ExportQuery } from '../export/owner-store.ts';
+import type { InsertResult, JobStore, NewJob } from '../export/job-store.ts';
+import type { ExportPage, ExportQuery, RedeliverResult, Redelivery } from '../export/owner-store.ts';
 import { type BudgetRule, RULES_MAX, type Rule } from '../export/rules.ts';
 import {
   at,
@@ -28,6 +28,7 @@ const LIMITS = { pendingMax: 1_000, acceptsNew: true, now: at(NOW) };
 
 /** What every store promises the owner: a rule counts from the commit that holds it. */
 export function describeOwnerStore(name: string, open: () => Promise<StoreUnderTest>): void {
+  describeRedelivery(name, open);
   const promises = (
     promise: string,
     test: (store: JobStore, context: StoreUnderTest) => Promise<void>,
@@ -370,6 +371,114 @@ export function describeOwnerStore(name: string, open: () => Promise<StoreUnderT
       assert.equal(first?.state, 'delivered');
       assertStopped(second, 'cancelled');
       assertStopped(third, 'cancelled');
+    });
+  });
+}
+
+/** What redelivering promises; a part of {@link describeOwnerStore}. */
+function describeRedelivery(name: string, open: () => Promise<StoreUnderTest>): void {
+  /** With payloads that stay. */
+  const promises = (
+    promise: string,
+    test: (store: JobStore, context: StoreUnderTest) => Promise<void>,
+  ): void => {
+    it(promise, async () => {
+      await using context = await open();
+      await test(await context.reopen({ keepsPayloads: true }), context);
+    });
+  };
+  const again = (changes: Partial<Redelivery> = {}): Redelivery => ({
+    id: randomUUID(),
+    acceptedAt: NOW + HOUR,
+    expiresAt: NOW + 2 * HOUR,
+    ...changes,
+  });
+  const ended = async (store: JobStore, job: Partial<NewJob> = {}): Promise<string> => {
+    const [inserted] = await insert(store, newJob({ data: bytes('"kept"'), attemptsMax: 3, ...job }));
+    const { jobs } = await claim(store, job.lane ?? LANE, 1, NOW);
+    await store.settle(finish(jobs[0]), request(0, NOW));
+    return inserted?.job.id ?? '';
+  };
+  const reason = (result: RedeliverResult): string =>
+    result.kind === 'refused' ? result.reason : result.kind;
+
+  describe(`${name}: a redelivery`, () => {
+    promises('is a new job with the same data, which says what it repeats', async (store) => {
+      const id = await ended(store, { peer: '192.0.2.7' });
+      const as = again();
+      const result = await store.owner.redeliver(id, as, LIMITS);
+      assert.ok(result.kind === 'inserted');
+      const [{ job, claimed, isRepeat } = assert.fail()] = result.jobs;
+      assert.deepEqual([claimed, isRepeat], [null, false]);
+      assert.deepEqual(job, (await store.get([as.id]))[0]);
+      const { lane, state, attempts, attemptsMax, dataBytes, acceptedAt } = job;
+      assert.deepEqual(
+        { lane, state, attempts, attemptsMax, dataBytes, acceptedAt },
+        { lane: LANE, state: 'queued', attempts: 0, attemptsMax: 3, dataBytes: 6, acceptedAt: NOW + HOUR },
+      );
+      const owned = await store.owner.find(as.id);
+      assert.deepEqual([owned?.redeliveryOf, owned?.peer, owned?.attempts], [id, null, []]);
+      const { jobs } = await claim(store, LANE, 1, NOW + HOUR);
+      assert.equal(Buffer.from(jobs[0]?.data ?? []).toString(), '"kept"');
+      assert.equal(jobs[0]?.expiresAt, NOW + 2 * HOUR);
+      assert.equal((await store.owner.find(id))?.redeliveryOf, null);
+    });
+
+    promises('can be repeated, and repeats what apps can no longer read', async (store) => {
+      const id = await ended(store);
+      await store.deleteExpired(NOW + HOUR, NOW, 10);
+      const [first, second] = [again(), again()];
+      assert.equal(reason(await store.owner.redeliver(id, first, LIMITS)), 'inserted');
+      assert.equal(reason(await store.owner.redeliver(first.id, second, LIMITS)), 'inserted');
+      assert.equal((await store.owner.find(second.id))?.redeliveryOf, first.id);
+    });
+
+    promises('needs the payload, and leaves nothing behind without it', async (store, context) => {
+      const id = await ended(store);
+      assert.equal(reason(await store.owner.redeliver(randomUUID(), again(), LIMITS)), 'unknown');
+      await store.erasePayloads(NOW + HOUR, 10);
+      const as = again();
+      assert.equal(reason(await store.owner.redeliver(id, as, LIMITS)), 'erased');
+      assert.equal(await store.owner.find(as.id), null);
+      const reopened = await context.reopen({ keepsPayloads: false });
+      const next = await ended(reopened);
+      assert.equal(reason(await reopened.owner.redeliver(next, as, LIMITS)), 'erased');
+    });
+
+    promises('is judged as new jobs are: by rules, budgets and limits', async (store) => {
+      const id = await ended(store);
+      const rule = block({ app: 'app' });
+      await store.owner.addRule(rule);
+      assert.equal(reason(await store.owner.redeliver(id, again(), LIMITS)), 'blocked_by_owner');
+      await store.owner.removeRule(rule.id, at(NOW), NOW);
+      await store.owner.addRule(budget({ limit: 1, unit: 'exports', per: 'hour' }));
+      const narrow = { ...LIMITS, pendingMax: 0 };
+      assert.equal(reason(await store.owner.redeliver(id, again(), narrow)), 'too_many_pending');
+      assert.equal(reason(await store.owner.redeliver(id, again(), LIMITS)), 'inserted');
+      assert.deepEqual(await store.owner.redeliver(id, again(), LIMITS), {
+        kind: 'refused',
+        reason: 'budget_exhausted',
+        index: 0,
+        retryAt: NOW + HOUR,
+      });
+    });
+
+    promises('is held as new jobs are', async (store) => {
+      const id = await ended(store);
+      const rule = hold({});
+      await store.owner.addRule(rule);
+      const as = again();
+      assert.equal(reason(await store.owner.redeliver(id, as, LIMITS)), 'inserted');
+      assert.deepEqual((await claim(store, LANE, 1, NOW + HOUR)).jobs, []);
+      assert.equal((await store.owner.find(as.id))?.heldBy, rule.id);
+    });
+
+    promises('of several that race for a budget so many get through as it has', async (store) => {
+      const id = await ended(store);
+      await store.owner.addRule(budget({ limit: 3, unit: 'exports', per: 'hour' }));
+      const all = Array.from({ length: 10 }, () => store.owner.redeliver(id, again(), LIMITS));
+      const reasons = (await Promise.all(all)).map(reason);
+      assert.equal(reasons.filter((each) => each === 'inserted').length, 3);
     });
   });
 }

@@ -29,9 +29,11 @@ export async function openStore(
 }
 
 /** A real store in a directory of its own. */
-export async function openTemporaryStore(): Promise<AsyncDisposable & { store: SqliteJobStore }> {
+export async function openTemporaryStore(
+  retention: PayloadRetention = NOT_KEPT,
+): Promise<AsyncDisposable & { store: SqliteJobStore }> {
   const directory = new TemporaryDirectory();
-  const store = await openStore(directory.file('exports.db'));
+  const store = await openStore(directory.file('exports.db'), retention);
   return {
     store,
     async [Symbol.asyncDispose]() {

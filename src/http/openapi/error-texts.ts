@@ -41,13 +41,13 @@ const ERROR_TEXTS: readonly ErrorText[] = [
   },
   {
     code: 'invalid_token',
-    when: 'its signature matches no root key of this service',
+    when: "its signature matches no root key of this service; or the session of the owner's page has ended, or its one-time link is used or too old",
     remedy:
       'Ask the box for a new one; the client does so by itself when its `token` is a function. `export-service token inspect` tells about a token.',
   },
   {
     code: 'caveat_refused',
-    when: "a caveat of the token does not allow this request, is not understood, or is an app's where the owner is asked for",
+    when: "a caveat of the token does not allow this request, is not understood, or is an app's where the owner is asked for; or a change by the cookie of the owner's page comes from elsewhere",
     remedy: '`detail` names the caveat, what the request had, and which token to ask for.',
   },
   {
@@ -99,7 +99,7 @@ const ERROR_TEXTS: readonly ErrorText[] = [
   },
   {
     code: 'too_many_waiting',
-    when: 'too many requests wait for results already (`--waiting-max`), or too many exports are watched over WebSockets',
+    when: 'too many requests wait for results already (`--waiting-max`), too many exports are watched over WebSockets, or too many streams of events are open',
     remedy: 'Poll without waiting, or after `Retry-After`; submit by `POST /export`.',
   },
   {

@@ -54,6 +54,23 @@ export const OWNER_OPERATIONS: readonly Operation[] = [
     refusals: refusals('invalid_request', 'unknown_export', 'already_finished'),
   },
   {
+    ...owner('post', '/owner/exports/{id}/redeliver', 'redeliverExport', 'Deliver an export once more'),
+    description:
+      'Its data leaves again, as a new export of the same app with as many attempts and a new `webhook-id`, as long as the data is kept (`--keep-payloads`). Rules, budgets and limits hold for it as for any new export.',
+    parameters: [id('export')],
+    answer: json('The new export; `redelivery_of` names the one that it repeats.', OWNED_EXPORT_SCHEMA),
+    refusals: refusals(
+      'shutting_down',
+      'invalid_request',
+      'unknown_export',
+      'destination_refused',
+      'payload_erased',
+      'too_many_pending',
+      'budget_exhausted',
+      'store_full',
+    ),
+  },
+  {
     ...owner('get', '/owner/summary', 'summary', 'What went where: counts and bytes'),
     description: 'For each app and destination.',
     parameters: queryParameters(SUMMARY_QUERY_SCHEMA),

@@ -48,7 +48,8 @@ export const OWNED_EXPORT_SCHEMA = {
     app: APP,
     peer: {
       type: ['string', 'null'],
-      description: 'Who handed it in, by address. It proves nothing about the app.',
+      description:
+        'Who handed it in: an address, and in brackets its name on the network of the box, where a reverse lookup gives one. It is not proven, and says nothing about the app.',
     },
     destination: { type: 'string', format: 'uri' },
     state: { type: 'string', enum: ['Pending', 'Processing', 'Finished'] },

@@ -80,6 +80,13 @@ describe('a new export in a frame', () => {
     assert.equal((await client.next()).state, 'Finished');
   });
 
+  it('is on record with the address of the socket', async () => {
+    await using fixture = await HttpFixture.start();
+    await using client = await SocketClient.open(fixture.port);
+    await client.submit();
+    assert.equal(fixture.store.inserted[0]?.peer, '127.0.0.1');
+  });
+
   it('is told to the socket that made it, and to no other', async () => {
     await using fixture = await HttpFixture.start();
     await using one = await SocketClient.open(fixture.port);

@@ -13,6 +13,8 @@ export interface ExportSocketParts {
   readonly connection: Socket;
   /** The token of the handshake, judged anew for every frame. */
   readonly tokenText: string | undefined;
+  /** The client's address; null when it is gone already. */
+  readonly peer: string | null;
   readonly endpoint: FrameEndpoint;
   readonly watch: (id: string, wake: () => void) => () => void;
   /** A seat to watch an export from; null when there is none. */
@@ -110,9 +112,9 @@ export class ExportSocket {
   }
 
   #begin(frame: Buffer): void {
-    const { endpoint, tokenText, takeSeat } = this.#parts;
+    const { endpoint, tokenText, peer, takeSeat } = this.#parts;
     this.#framesUnderWay += 1;
-    const answer = endpoint.answer(frame, tokenText, takeSeat);
+    const answer = endpoint.answer(frame, { tokenText, peer }, takeSeat);
     this.#lastAnswer = this.#lastAnswer.then(async () => this.#finish(await answer));
   }
 

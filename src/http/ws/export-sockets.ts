@@ -6,6 +6,7 @@ import { presentedToken } from '../../auth/credentials.ts';
 import { ExportError } from '../../export/errors.ts';
 import { Seats } from '../../export/seats.ts';
 import { owesAnswer } from '../client-error.ts';
+import { peerOf } from '../peer.ts';
 import { NO_SUCH_PATH } from '../problem.ts';
 import { requestPath } from '../request-path.ts';
 import { ExportSocket } from './export-socket.ts';
@@ -111,6 +112,7 @@ export class ExportSockets {
       ws,
       connection,
       tokenText: presentedToken(request.headersDistinct),
+      peer: peerOf(request),
       endpoint: this.#endpoint,
       watch: (id, wake) => service.watch(id, wake),
       takeSeat: () => seats.take(),

@@ -52,15 +52,18 @@ export class FrameEndpoint {
    */
   async answer(
     frame: Uint8Array,
-    tokenText: string | undefined,
+    { tokenText, peer }: { readonly tokenText: string | undefined; readonly peer: string | null },
     takeSeat: () => Disposable | null,
   ): Promise<FrameAnswer> {
     try {
       const token = this.#token(tokenText);
       const { attemptsMax } = this.#parts.settings;
       const call = readExportCall(frame, { idempotencyHeader: undefined, attemptsMax, takesBatches: false });
-      if (call.kind === 'new') return await this.#submit({ call, token, whenGone }, takeSeat);
-      return { text: await this.#endpoint.answer({ call, token, patience: NONE, whenGone }), watched: null };
+      if (call.kind === 'new') return await this.#submit({ call, token, peer, whenGone }, takeSeat);
+      return {
+        text: await this.#endpoint.answer({ call, token, peer, patience: NONE, whenGone }),
+        watched: null,
+      };
     } catch (error) {
       return { text: this.#problem(error), watched: null };
     }
@@ -74,7 +77,7 @@ export class FrameEndpoint {
   present(id: string, tokenText: string | undefined): Promise<ExportJob> {
     const token = this.#token(tokenText);
     const call: ExportCall = { kind: 'poll', isBatch: false, polls: [{ id, destination: null }] };
-    return this.#endpoint.job({ call, token, patience: NONE, whenGone });
+    return this.#endpoint.job({ call, token, peer: null, patience: NONE, whenGone });
   }
 
   /** An export as JSON text. */

@@ -12,7 +12,7 @@ import type {
   Settlement,
   StoreKeys,
 } from '../../export/job-store.ts';
-import type { CancelResult } from '../../export/owner-store.ts';
+import type { CancelResult, RedeliverResult, Redelivery } from '../../export/owner-store.ts';
 import type { Rule } from '../../export/rules.ts';
 
 /**
@@ -40,6 +40,12 @@ export type Operation =
   | { readonly kind: 'removeRule'; readonly id: string; readonly now: Now; readonly notExpiredBefore: number }
   | { readonly kind: 'endBlocked'; readonly now: Now; readonly limit: number }
   | { readonly kind: 'cancel'; readonly id: string; readonly now: Now }
+  | {
+      readonly kind: 'redeliver';
+      readonly id: string;
+      readonly as: Redelivery;
+      readonly limits: InsertLimits;
+    }
   | { readonly kind: 'putSecret'; readonly name: string; readonly value: Uint8Array }
   | {
       readonly kind: 'replaceSecret';
@@ -70,6 +76,7 @@ export interface Results {
   removeRule: readonly LaneBacklog[] | null;
   endBlocked: number;
   cancel: CancelResult;
+  redeliver: RedeliverResult;
   putSecret: Uint8Array;
   replaceSecret: boolean;
   unlock: undefined;

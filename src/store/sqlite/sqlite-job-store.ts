@@ -66,6 +66,7 @@ export class SqliteJobStore implements JobStore {
         writer.perform({ kind: 'removeRule', id, now, notExpiredBefore }),
       endBlocked: (now, limit) => writer.perform({ kind: 'endBlocked', now, limit }),
       cancel: (id, now) => writer.perform({ kind: 'cancel', id, now }),
+      redeliver: (id, as, limits) => writer.perform({ kind: 'redeliver', id, as, limits }),
       list: (query) => ownerReader.list(query),
       find: (id) => ownerReader.find(id),
       summary: (since, until) => ownerReader.summary(since, until),

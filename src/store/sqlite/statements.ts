@@ -66,6 +66,11 @@ export function prepareStatements(db: DatabaseSync) {
     findClaimable: prepare(`
       SELECT j.*, p.data, k.wrapped FROM jobs j LEFT JOIN payloads p ON p.job = j.seq
         LEFT JOIN payload_keys k ON k.slot = j.payload_key WHERE j.seq = ?`),
+    findToRedeliver: prepare(`
+      SELECT j.*, l.client, l.destination, p.data, k.wrapped
+      FROM jobs j JOIN lanes l ON l.id = j.lane LEFT JOIN payloads p ON p.job = j.seq
+        LEFT JOIN payload_keys k ON k.slot = j.payload_key WHERE j.id = ?`),
+    markRedelivery: prepare('UPDATE jobs SET redelivery_of = ? WHERE id = ?'),
     findById: prepare('SELECT * FROM jobs WHERE id = ?'),
 
     saveProgress: prepare(`

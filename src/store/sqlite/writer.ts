@@ -25,7 +25,7 @@ import type {
   Settlement,
   StoreKeys,
 } from '../../export/job-store.ts';
-import type { CancelResult } from '../../export/owner-store.ts';
+import type { CancelResult, RedeliverResult, Redelivery } from '../../export/owner-store.ts';
 import { type LaneRules, matcherOf, NO_RULES, RULES_MAX, type Rule } from '../../export/rules.ts';
 import {
   accept,
@@ -219,6 +219,8 @@ export class SqliteWriter {
         return this.#endBlocked(operation.now, operation.limit);
       case 'cancel':
         return this.#cancel(operation.id, operation.now);
+      case 'redeliver':
+        return this.#redeliver(operation.id, operation.as, operation.limits);
       case 'putSecret':
         return this.#putSecret(operation.name, operation.value);
       case 'replaceSecret':
@@ -644,6 +646,19 @@ export class SqliteWriter {
     }
     this.#save(row, job, requestCancel(job));
     return 'requested';
+  }
+
+  #redeliver(id: string, as: Redelivery, limits: InsertLimits): RedeliverResult {
+    const row = this.#sql.findToRedeliver.get(fromUuid(id)) as Row | undefined;
+    if (row === undefined) return { kind: 'unknown' };
+    const lane = { client: String(row.client), destination: String(row.destination) };
+    const data = openPayload(this.#open.vault, row, lane);
+    if (data === null) return { kind: 'erased' };
+    const attemptsMax = Number(row.attempts_max);
+    const job: NewJob = { ...as, lane, data, attemptsMax, peer: null, idempotency: null, claimUntil: null };
+    const result = this.#insert([job], limits);
+    if (result.kind === 'inserted') this.#sql.markRedelivery.run(row.id as SQLOutputValue, fromUuid(as.id));
+    return result;
   }
 
   #stop(row: Row, how: Stop, now: number): void {

@@ -233,6 +233,7 @@ export const NO_OWNER: OwnerActions = {
   list: notAsked,
   find: notAsked,
   summary: notAsked,
+  redeliver: notAsked,
   sessions: { createLink: notAsked, redeem: notAsked, isOpen: notAsked, end: notAsked },
   feed: new OwnerFeed({ find: notAsked, render: notAsked, clock: new ManualClock(), life: 'none' }),
 };
