@@ -4,8 +4,11 @@ import { ExportClientError, ExportConnectionError } from './errors.ts';
 export interface Exchange {
   fetch: typeof fetch;
   url: string;
+  /** Default `POST`. */
+  method?: string | undefined;
   headers: Record<string, string>;
-  body: string;
+  /** Left out, there is none. */
+  body?: string | undefined;
   /** From the start of the request to the last byte of the answer. */
   timeoutMs: number;
   signal?: AbortSignal | undefined;
@@ -20,14 +23,15 @@ interface Answer {
 const DETAIL_CHARACTERS_MAX = 300;
 
 /**
- * Posts JSON and returns the parsed JSON of a 200 answer.
+ * Sends a request and returns the parsed JSON of a 200 answer; of a 204, which has none, undefined.
  *
  * @throws ExportClientError when the service refuses, or when what answers is no export service
  * @throws ExportConnectionError when no whole answer came
  * @throws the signal's reason when it aborts
  */
-export async function postJson(exchange: Exchange): Promise<unknown> {
-  const answer = await post(exchange);
+export async function exchangeJson(exchange: Exchange): Promise<unknown> {
+  const answer = await answerTo(exchange);
+  if (answer.status === 204) return undefined;
   if (answer.status !== 200) throw refusal(answer);
   try {
     return JSON.parse(answer.text);
@@ -40,7 +44,7 @@ export async function postJson(exchange: Exchange): Promise<unknown> {
   }
 }
 
-async function post(exchange: Exchange): Promise<Answer> {
+async function answerTo(exchange: Exchange): Promise<Answer> {
   const { signal, timeoutMs } = exchange;
   signal?.throwIfAborted();
   // Not AbortSignal.any and .timeout: those stay attached to a signal that may live as long as the app.
@@ -62,18 +66,27 @@ async function post(exchange: Exchange): Promise<Answer> {
 
 async function fetchAnswer(exchange: Exchange, signal: AbortSignal): Promise<Answer> {
   const response = await exchange.fetch(exchange.url, {
-    method: 'POST',
+    method: exchange.method ?? 'POST',
     headers: exchange.headers,
-    body: exchange.body,
+    ...(exchange.body === undefined ? {} : { body: exchange.body }),
     // A followed redirect would carry the token and the data to another address.
     redirect: 'manual',
     signal,
   });
+  return readAnswer(response);
+}
+
+async function readAnswer(response: Response): Promise<Answer> {
   return {
     status: response.status,
     retryAfter: response.headers.get('retry-after'),
     text: await response.text(),
   };
+}
+
+/** The refusal that a response is. */
+export async function refusalOf(response: Response): Promise<ExportClientError> {
+  return refusal(await readAnswer(response));
 }
 
 /**
@@ -130,12 +143,12 @@ function parseRetryAfter(value: string | null): number | undefined {
   return Number.isNaN(dateMs) ? undefined : Math.max(0, Math.ceil((dateMs - Date.now()) / 1_000));
 }
 
-function timedOut(url: string, timeoutMs: number): ExportConnectionError {
+export function timedOut(url: string, timeoutMs: number): ExportConnectionError {
   return new ExportConnectionError(url, `none came within ${timeoutMs} ms`, { code: 'TIMEOUT' });
 }
 
 /** `fetch` hides what happened in the chain of causes; people need it in the message. */
-function connectionError(url: string, error: unknown): ExportConnectionError {
+export function connectionError(url: string, error: unknown): ExportConnectionError {
   const root = rootCause(error);
   const code = codeOf(root);
   const known = root instanceof Error && root.message !== '' ? root.message : code;

@@ -1,18 +1,12 @@
 import { type Environment, type ReadFile, readEnvironment } from './environment.ts';
-import { ExportClientError, ExportWaitTimeoutError } from './errors.ts';
-import { postJson, serviceUrl } from './exchange.ts';
-import {
-  backoffMsDefault,
-  RETRY_AFTER_MS_MAX_DEFAULT,
-  type RepeatPolicy,
-  repeat,
-  sleepDefault,
-  TRIES_MAX_DEFAULT,
-} from './repeat.ts';
+import { ExportWaitTimeoutError } from './errors.ts';
+import { serviceUrl } from './exchange.ts';
+import type { RepeatPolicy } from './repeat.ts';
+import { ServiceCaller } from './service-caller.ts';
 import { type ExportStatus, type FinishedExport, readStatus, unexpectedAnswer } from './status.ts';
 import { type AnyExport, type NewExport, wireExport } from './submission.ts';
 import { type StreamOptions, type StreamResult, SubmissionStream } from './submit-stream.ts';
-import { TokenHolder, type TokenSource } from './token.ts';
+import type { TokenSource } from './token.ts';
 import type { WirePoll } from './wire.ts';
 
 export interface ExportClientOptions {
@@ -48,7 +42,6 @@ export interface WaitOptions extends RequestOptions {
 /** More in one batch are refused by the service. */
 export const BATCH_EXPORTS_MAX = 1_000;
 
-const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 const WAIT_TIMEOUT_MS_DEFAULT = 300_000;
 /** One long poll. Short enough that no proxy on the way takes the silence for death. */
 const POLL_SECONDS_MAX = 30;
@@ -77,26 +70,14 @@ interface Call {
 export class ExportClient {
   readonly #url: string;
   readonly #path: '/export' | '/lp/export';
-  readonly #token: TokenHolder;
-  readonly #fetch: typeof fetch;
-  readonly #requestTimeoutMs: number;
-  readonly #policy: RepeatPolicy;
+  readonly #caller: ServiceCaller;
   readonly #now: () => number;
 
   constructor(options: ExportClientOptions) {
     this.#path = options.path ?? '/export';
     this.#url = serviceUrl(options.url, this.#path);
-    this.#token = new TokenHolder(options.token);
-    this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-    this.#requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
+    this.#caller = new ServiceCaller(options);
     this.#now = options.now ?? (() => performance.now());
-    this.#policy = {
-      triesMax: TRIES_MAX_DEFAULT,
-      backoffMs: backoffMsDefault,
-      retryAfterMsMax: RETRY_AFTER_MS_MAX_DEFAULT,
-      sleep: sleepDefault,
-      ...options.repeat,
-    };
   }
 
   /**
@@ -274,33 +255,15 @@ export class ExportClient {
     return answers.map(readStatus);
   }
 
-  async #post(call: Call): Promise<unknown> {
-    const { signal, isOfStream = false } = call;
-    return repeat(() => this.#postRenewing(call), { policy: this.#policy, signal, isOfStream });
-  }
-
-  /** A token may have run out: one that is refused is renewed, once, and no export was queued under it. */
-  async #postRenewing(call: Call): Promise<unknown> {
-    const token = await this.#token.get();
-    try {
-      return await this.#postOnce(call, token);
-    } catch (error) {
-      const isRefused = error instanceof ExportClientError && error.status === 401;
-      const renewed = isRefused ? await this.#token.renew(token) : null;
-      if (renewed === null) throw error;
-      return await this.#postOnce(call, renewed);
-    }
-  }
-
-  #postOnce({ body, headers, patience = null, signal }: Call, token: string): Promise<unknown> {
+  #post({ body, headers, patience = null, signal, isOfStream = false }: Call): Promise<unknown> {
     const { query, preference } = this.#ask(patience);
-    return postJson({
-      fetch: this.#fetch,
+    return this.#caller.call({
       url: this.#url + query,
-      headers: { ...headers, ...preference, 'content-type': 'application/json', 'x-api-key': token },
+      headers: { ...headers, ...preference },
       body,
-      timeoutMs: (patience?.seconds ?? 0) * 1_000 + this.#requestTimeoutMs,
+      waitSeconds: patience?.seconds ?? 0,
       signal,
+      isOfStream,
     });
   }
 
@@ -317,7 +280,7 @@ export class ExportClient {
   async #pace(startedAt: number, deadline: number, signal: AbortSignal | undefined): Promise<void> {
     const now = this.#now();
     const waitMs = Math.min(startedAt + POLL_MS_MIN, deadline) - now;
-    if (waitMs > 0) await this.#policy.sleep(waitMs, signal);
+    if (waitMs > 0) await this.#caller.policy.sleep(waitMs, signal);
   }
 }
 

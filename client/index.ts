@@ -15,6 +15,15 @@ export {
   type WaitOptions,
 } from './export-client.ts';
 export type { JsonWritable } from './json-writable.ts';
+export {
+  type EventOptions,
+  type ExportFilter,
+  OwnerClient,
+  type OwnerClientOptions,
+  type OwnerEvent,
+  type PageOptions,
+  type Period,
+} from './owner-client.ts';
 export type { RepeatPolicy } from './repeat.ts';
 export {
   type ExportAnswer,
@@ -38,14 +47,22 @@ export {
 } from './webhook-verifier.ts';
 export type {
   JsonValue,
+  WireAttempt,
   WireError,
   WireErrorCode,
   WireExport,
+  WireLink,
   WireNewExport,
+  WireNewRule,
+  WireOutcome,
+  WireOwnedExport,
+  WirePage,
   WirePoll,
   WireProblem,
   WireResponse,
+  WireRule,
   WireSigningKey,
   WireSigningKeys,
   WireState,
+  WireSummary,
 } from './wire.ts';

@@ -75,7 +75,8 @@ export async function repeat<T>(
   }
 }
 
-function mayPass(error: unknown): boolean {
+/** Whether the same request may succeed later. */
+export function mayPass(error: unknown): boolean {
   return (error instanceof ExportClientError || error instanceof ExportConnectionError) && error.shouldRetry;
 }
 

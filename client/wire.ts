@@ -100,3 +100,86 @@ export interface WireSigningKey {
 export interface WireSigningKeys {
   keys: WireSigningKey[];
 }
+
+/** An export as the owner sees it; never what was exported. Times are RFC 3339. */
+export interface WireOwnedExport {
+  id: string;
+  /** The macaroon's identifier; null when the token named no app, as those of a real arbiter. */
+  app: string | null;
+  /** Who handed it in: an address, and in brackets its name on the box's network. Not proven. */
+  peer: string | null;
+  destination: string;
+  state: WireState;
+  /** Null until it has ended. */
+  outcome: WireOutcome | null;
+  /** Of its data. */
+  bytes: number;
+  accepted_at: string;
+  finished_at: string | null;
+  attempts: WireAttempt[];
+  /** The rule that keeps it from leaving. */
+  held_by: string | null;
+  /** The export that this one repeats. */
+  redelivery_of: string | null;
+}
+
+export type WireOutcome = 'delivered' | 'undeliverable' | 'blocked' | 'cancelled';
+
+export interface WireAttempt {
+  number: number;
+  started_at: string;
+  ended_at: string;
+  /** The address connected to. */
+  address: string | null;
+  /** Of the destination's answer. */
+  status: number | null;
+  error: WireError | null;
+}
+
+/** A page of a list; `next` is where the next one begins, null on the last. */
+export interface WirePage<Item> {
+  items: Item[];
+  next: string | null;
+}
+
+/** What went from an app to a destination. */
+export interface WireSummary {
+  app: string | null;
+  destination: string;
+  accepted: number;
+  /** How many ended how; `open` have not. */
+  outcomes: Record<WireOutcome | 'open', number>;
+  bytes: number;
+  first_at: string;
+  last_at: string;
+}
+
+/** What the owner asks for with a rule. Neither `app` nor `destination` means everything. */
+export type WireNewRule = {
+  app?: string | null;
+  /** An exact URL, or an origin. */
+  destination?: string | null;
+  note?: string | null;
+} & (
+  | { kind: 'block' | 'hold' }
+  | { kind: 'budget'; limit: number; unit: 'bytes' | 'exports'; per: 'hour' | 'day' }
+);
+
+/** A rule that is in force; what it does not have is left out. */
+export interface WireRule {
+  id: string;
+  kind: 'block' | 'hold' | 'budget';
+  app?: string;
+  destination?: string;
+  limit?: number;
+  unit?: 'bytes' | 'exports';
+  per?: 'hour' | 'day';
+  note?: string;
+  created_at: string;
+}
+
+/** A one-time code that opens the owner's page. */
+export interface WireLink {
+  code: string;
+  expires_at: string;
+}

@@ -1,4 +1,4 @@
-import { postJson } from '../../client/exchange.ts';
+import { exchangeJson } from '../../client/exchange.ts';
 import type { Arguments, Config, Env, Flags } from '../../src/config.ts';
 import { encode } from '../../src/macaroon/codec.ts';
 import { mint } from '../../src/macaroon/macaroon.ts';
@@ -49,7 +49,7 @@ export async function postAsOwner(path: string, body: object, call: OwnerCall): 
   const { given, env } = call;
   const url = readUrl(given, env) + path;
   const token = givenToken(call) ?? (await shortToken('POST', path, call));
-  return postJson({
+  return exchangeJson({
     fetch: fetchForServices(env),
     url,
     headers: { 'content-type': 'application/json', 'x-api-key': token },

@@ -56,7 +56,7 @@ async function readRequest(request: IncomingMessage): Promise<SeenRequest> {
   let text = '';
   for await (const chunk of request.setEncoding('utf8')) text += chunk;
   const { method = '', url = '', headers } = request;
-  return { method, path: url, headers, body: JSON.parse(text) };
+  return { method, path: url, headers, body: text === '' ? undefined : JSON.parse(text) };
 }
 
 function reply(response: ServerResponse, reply: Reply): void {

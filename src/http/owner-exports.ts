@@ -1,4 +1,4 @@
-import type { WireState } from '../../client/wire.ts';
+import type { WireAttempt, WireOwnedExport, WireState, WireSummary } from '../../client/wire.ts';
 import { ExportError } from '../export/errors.ts';
 import { type Attempt, isFinal } from '../export/job.ts';
 import type { ExportQuery, LaneSummary, OwnedExport, Phase } from '../export/owner-store.ts';
@@ -17,7 +17,7 @@ const END_OF_TIME = 8.64e15;
 type Query = Readonly<Record<string, unknown>>;
 
 /** An export as its owner sees it (interface, section 5): never a payload, nor what the destination answered. */
-export function wireOwnedExport({ job, peer, attempts, heldBy, redeliveryOf }: OwnedExport): object {
+export function wireOwnedExport({ job, peer, attempts, heldBy, redeliveryOf }: OwnedExport): WireOwnedExport {
   return {
     id: job.id,
     app: appOf(job.lane.client),
@@ -34,11 +34,11 @@ export function wireOwnedExport({ job, peer, attempts, heldBy, redeliveryOf }: O
   };
 }
 
-function wireAttempt({ number, startedAt, endedAt, address, status, error }: Attempt): object {
+function wireAttempt({ number, startedAt, endedAt, address, status, error }: Attempt): WireAttempt {
   return { number, started_at: time(startedAt), ended_at: time(endedAt), address, status, error };
 }
 
-export function wireSummary(lane: LaneSummary): object {
+export function wireSummary(lane: LaneSummary): WireSummary {
   const { app, destination, accepted, delivered, undeliverable, blocked, cancelled, bytes } = lane;
   const ended = delivered + undeliverable + blocked + cancelled;
   return {

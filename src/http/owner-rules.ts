@@ -1,3 +1,4 @@
+import type { WireRule } from '../../client/wire.ts';
 import { ExportError } from '../export/errors.ts';
 import type { NewRule } from '../export/owner-service.ts';
 import type { Rule } from '../export/rules.ts';
@@ -5,21 +6,9 @@ import type { Members } from './json-body.ts';
 import { judgeBy } from './schema/judge.ts';
 import { BLOCK_OR_HOLD_SCHEMA, BUDGET_SCHEMA, RULE_KIND_SCHEMA } from './schema/owner-schemas.ts';
 
-/** A rule as the owner's interface has it (section 5); what it does not have is left out. */
-export interface WireRule {
-  readonly id: string;
-  readonly kind: Rule['kind'];
-  readonly app?: string;
-  readonly destination?: string;
-  readonly limit?: number;
-  readonly unit?: 'bytes' | 'exports';
-  readonly per?: 'hour' | 'day';
-  readonly note?: string;
-  readonly created_at: string;
-}
-
 const BUDGET_FIELDS = ['limit', 'unit', 'per'] as const;
 
+/** A rule as the owner's interface has it (section 5); what it does not have is left out. */
 export function wireRule(rule: Rule): WireRule {
   const { id, kind, app, destination, note, createdAt } = rule;
   return {
