@@ -12,7 +12,7 @@ import { Chore } from './export/chore.ts';
 import { type Clock, systemClock } from './export/clock.ts';
 import { Consent } from './export/consent.ts';
 import type { Deliverer } from './export/deliverer.ts';
-import { ExportService } from './export/export-service.ts';
+import { ExportService, IDEMPOTENCY_KEY_LIFE_MS } from './export/export-service.ts';
 import { JobFeed } from './export/job-feed.ts';
 import type { JobStore } from './export/job-store.ts';
 import { OwnerFeed } from './export/owner-feed.ts';
@@ -207,7 +207,11 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
 
   // What a dead process had under way is recorded before anything is sent.
   const now = { wall: clock.now(), steady: clock.steady() };
-  const recovered = await store.recover(now, retryDelayMsMax(retryPolicy));
+  const recovered = await store.recover(now, {
+    retryMs: retryDelayMsMax(retryPolicy),
+    ageMs: config.ageMsMax,
+    keyMs: IDEMPOTENCY_KEY_LIFE_MS,
+  });
   if (recovered > 0) log.warn({ exports: recovered }, 'attempts cut off by the last stop are repeated');
   await owner.start();
   const { port } = await server.listen(config.host, config.port).catch((error: unknown) => {

@@ -76,7 +76,7 @@ export interface ExportServiceParts {
   readonly limits: ExportLimits;
 }
 
-const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1_000;
+export const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1_000;
 const RETRY_AFTER_SECONDS = 5;
 const NO_DATA = new Uint8Array(0);
 

@@ -48,10 +48,10 @@ export interface JobStore extends AsyncDisposable {
 
   /**
    * For the start of the one process that uses the store: takes back whatever was claimed, as `rescue` does, before
-   * anything is sent. What waits for longer than `waitMsMax` from now waits by a clock that was wrong, and is due then.
-   * Resolves to the number of jobs taken back.
+   * anything is sent. Times are moved as far as the clock was set since they were written, and what lasts longer than
+   * `longest` nevertheless, by a clock that was wrong, ends there. Resolves to the number of jobs taken back.
    */
-  recover(now: Now, waitMsMax: number): Promise<number>;
+  recover(now: Now, longest: LongestWaits): Promise<number>;
 
   /**
    * Ends at most `limit` queued and waiting jobs whose time is over, as their last attempt ended; fewer when their
@@ -63,7 +63,7 @@ export interface JobStore extends AsyncDisposable {
   busyLanes(now: number): Promise<LaneBacklog[]>;
 
   /**
-   * Takes at most `limit` jobs that finished before `finishedBefore` from the apps: their results are deleted, and `get`
+   * Takes at most `limit` jobs that finished before `finishedBefore` (steady, as in what follows) from the apps: their results are deleted, and `get`
    * knows them no more. Their owner still sees that they were. Idempotency keys that had their time go too, as many.
    * Resolves to the larger of the two numbers: `limit` means that there may be more.
    */
@@ -212,6 +212,16 @@ export interface ClaimedJob {
   readonly expiresAt: number;
   /** Failures of the lane's destination in a row, as known at the claim. */
   readonly laneFailures: number;
+}
+
+/** How long anything may last from now on, in milliseconds. */
+export interface LongestWaits {
+  /** A job's wait for its next attempt, and a lane's pause. */
+  readonly retryMs: number;
+  /** A job, until it is too old to be tried again. */
+  readonly ageMs: number;
+  /** An idempotency key. */
+  readonly keyMs: number;
 }
 
 /** Both of the clock's times. */

@@ -40,6 +40,9 @@ function settlement(kind: Settlement['kind'], lease: number, isDelivered = true)
   }
 }
 
+/** The wall clock was set. */
+const AT = { wall: 7, steady: 3 };
+
 /** Things that may happen to a job, in any order; `lease` may be an old one. */
 const event = fc.oneof(
   fc.record({ kind: fc.constant('claim' as const), lease: fc.integer({ min: 1, max: 5 }) }),
@@ -62,16 +65,16 @@ function after(job: Progress, happened: Event): Progress {
       return claim(job, { lease: happened.lease, leaseExpiresAt: 1, claimedAt: 0 });
     }
     case 'settle':
-      return settle(job, settlement(happened.how, happened.lease, happened.isDelivered)) ?? job;
+      return settle(job, settlement(happened.how, happened.lease, happened.isDelivered), AT.steady) ?? job;
     case 'rescue':
       return state === 'sending' ? rescue(job).progress : job;
     case 'expire':
-      return state === 'queued' || state === 'waiting' ? expire(job, 7) : job;
+      return state === 'queued' || state === 'waiting' ? expire(job, AT) : job;
     case 'block':
-      return state === 'queued' || state === 'waiting' ? stop(job, 'block', 7) : job;
+      return state === 'queued' || state === 'waiting' ? stop(job, 'block', AT) : job;
     case 'cancel':
       if (state === 'sending') return requestCancel(job);
-      return isFinal(state) ? job : stop(job, 'cancel', 7);
+      return isFinal(state) ? job : stop(job, 'cancel', AT);
   }
 }
 
@@ -81,6 +84,7 @@ function assertSound(job: Progress): void {
   assert.equal(job.leaseExpiresAt !== null, job.state === 'sending');
   assert.equal(job.nextAttemptAt !== null, job.state === 'waiting', 'a next time, exactly while it waits');
   assert.equal(job.finishedAt !== null, isFinal(job.state), 'an end, exactly when it has ended');
+  assert.equal(job.keptSince, isFinal(job.state) ? AT.steady : null, 'kept from its end on, by steady time');
   if (isFinal(job.state)) assert.notEqual(job.result, null, 'no end without a result');
   assert.ok(job.attemptsSpent <= job.attempts, 'nothing is spent that was not made');
   const isMovedOn = Object.values(TRANSITIONS).some(({ from }) =>
@@ -112,7 +116,7 @@ describe('the state machine', () => {
         if (job.state === 'sending') job = rescue(job).progress;
         if (!isFinal(job.state)) {
           job = claim(job, { lease: 9, leaseExpiresAt: 1, claimedAt: 0 });
-          job = settle(job, settlement('finished', 9)) ?? job;
+          job = settle(job, settlement('finished', 9), AT.steady) ?? job;
         }
         assert.ok(isFinal(job.state));
       }),
@@ -121,36 +125,36 @@ describe('the state machine', () => {
 
   it('a settle with another lease than the present one is nothing', () => {
     const sending = claim(accept(), { lease: 1, leaseExpiresAt: 1, claimedAt: 0 });
-    assert.equal(settle(sending, settlement('finished', 2)), null);
-    const released = settle(sending, settlement('released', 1));
+    assert.equal(settle(sending, settlement('finished', 2), AT.steady), null);
+    const released = settle(sending, settlement('released', 1), AT.steady);
     assert.ok(released);
-    assert.equal(settle(released, settlement('finished', 1)), null);
+    assert.equal(settle(released, settlement('finished', 1), AT.steady), null);
   });
 
   it('only attempts that ended by themselves are spent', () => {
     const sending = claim(accept(), { lease: 1, leaseExpiresAt: 1, claimedAt: 0 });
     const counts = (job: Progress | null) => [job?.attempts, job?.attemptsSpent];
-    assert.deepEqual(counts(settle(sending, settlement('waiting', 1))), [1, 1]);
-    assert.deepEqual(counts(settle(sending, settlement('finished', 1))), [1, 1]);
+    assert.deepEqual(counts(settle(sending, settlement('waiting', 1), AT.steady)), [1, 1]);
+    assert.deepEqual(counts(settle(sending, settlement('finished', 1), AT.steady)), [1, 1]);
     assert.deepEqual(counts(rescue(sending).progress), [1, 0]);
-    assert.deepEqual(counts(settle(sending, settlement('released', 1))), [1, 0]);
+    assert.deepEqual(counts(settle(sending, settlement('released', 1), AT.steady)), [1, 0]);
     const unsent = { ...settlement('released', 1), attempt: null } as Settlement;
-    assert.deepEqual(counts(settle(sending, unsent)), [0, 0]);
+    assert.deepEqual(counts(settle(sending, unsent, AT.steady)), [0, 0]);
   });
 
   it('a transition that the machine does not have is our own mistake', () => {
-    const ended = expire(accept(), 7);
+    const ended = expire(accept(), AT);
     assert.throws(() => claim(ended, { lease: 1, leaseExpiresAt: 1, claimedAt: 0 }), /cannot claim/);
     assert.throws(() => rescue(accept()), /cannot rescue/);
   });
 
   it('the owner stops what is not being sent, and nothing that has ended', () => {
     const sending = claim(accept(), { lease: 1, leaseExpiresAt: 1, claimedAt: 0 });
-    assert.throws(() => stop(sending, 'block', 7), /cannot block/);
-    assert.throws(() => stop(expire(accept(), 7), 'cancel', 7), /cannot cancel/);
+    assert.throws(() => stop(sending, 'block', AT), /cannot block/);
+    assert.throws(() => stop(expire(accept(), AT), 'cancel', AT), /cannot cancel/);
     assert.throws(() => requestCancel(accept()), /cancelled at once/);
-    const failed = settle(sending, settlement('waiting', 1));
-    const stopped = stop(failed ?? accept(), 'block', 7);
+    const failed = settle(sending, settlement('waiting', 1), AT.steady);
+    const stopped = stop(failed ?? accept(), 'block', AT);
     const { result } = stopped;
     assert.equal(result?.kind === 'failure' && result.failure.code, 'blocked_by_owner');
   });

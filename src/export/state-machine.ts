@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ANSWER_UNKNOWN, type AttemptError, type JobResult, type JobState } from './job.ts';
-import type { Lease, Settlement } from './job-store.ts';
+import type { Lease, Now, Settlement } from './job-store.ts';
 
 /**
  * Every way a job moves, by name: from which states to which. Stores write what these functions say, and the property
@@ -35,6 +35,8 @@ export interface Progress {
   /** Of the last attempt that ended by itself; the job's own once it has ended. */
   readonly result: JobResult | null;
   readonly finishedAt: number | null;
+  /** When it ended, in steady time: how long it is kept counts from then. */
+  readonly keptSince: number | null;
   /** The owner took it back while it was being sent: it ends as soon as it is not. */
   readonly isCancelled: boolean;
 }
@@ -51,6 +53,7 @@ const ACCEPTED: Progress = {
   lastError: null,
   result: null,
   finishedAt: null,
+  keptSince: null,
   isCancelled: false,
 };
 
@@ -79,8 +82,12 @@ export function claim(job: Progress, { lease, leaseExpiresAt, claimedAt }: NewLe
   };
 }
 
-/** The worker says how the attempt ended; null when its lease is no longer the job's: then nothing happens. */
-export function settle(job: Progress, settlement: Settlement): Progress | null {
+/**
+ * The worker says how the attempt ended; null when its lease is no longer the job's: then nothing happens.
+ *
+ * @param now steady time
+ */
+export function settle(job: Progress, settlement: Settlement, now: number): Progress | null {
   if (job.state !== 'sending' || job.lease !== settlement.lease) return null;
   switch (settlement.kind) {
     case 'finished':
@@ -88,6 +95,7 @@ export function settle(job: Progress, settlement: Settlement): Progress | null {
         ...spent(move(job, settlement.state === 'delivered' ? 'deliver' : 'give_up')),
         result: settlement.result,
         finishedAt: settlement.attempt.endedAt,
+        keptSince: now,
       };
     case 'waiting':
       return {
@@ -111,13 +119,14 @@ export function rescue(job: Progress): { progress: Progress; error: AttemptError
 }
 
 /** The job is not tried again: its age is over, or `why`. It ends as its last attempt did. */
-export function expire(job: Progress, now: number, why: JobResult = EXPIRED): Progress {
+export function expire(job: Progress, now: Now, why: JobResult = EXPIRED): Progress {
   return {
     ...move(job, 'expire'),
     nextAttemptAt: null,
     returnsWithLane: false,
     result: job.result ?? why,
-    finishedAt: now,
+    finishedAt: now.wall,
+    keptSince: now.steady,
   };
 }
 
@@ -136,13 +145,14 @@ const STOPPED: Readonly<Record<Stop, JobResult>> = {
 };
 
 /** The owner stops a job that is not being sent. It ends with that, whatever its last attempt said. */
-export function stop(job: Progress, how: Stop, now: number): Progress {
+export function stop(job: Progress, how: Stop, now: Now): Progress {
   return {
     ...move(job, how),
     nextAttemptAt: null,
     returnsWithLane: false,
     result: STOPPED[how],
-    finishedAt: now,
+    finishedAt: now.wall,
+    keptSince: now.steady,
   };
 }
 

@@ -25,6 +25,7 @@ export interface StoreUnderTest extends AsyncDisposable {
 export const NOW = Date.UTC(2026, 0, 1);
 const LIMITS = { pendingMax: 1_000, acceptsNew: true, now: at(NOW) };
 export const HOUR = 3_600_000;
+export const LONGEST = { retryMs: HOUR, ageMs: 72 * HOUR, keyMs: 24 * HOUR };
 export const LANE: Lane = { client: 'app', destination: 'https://a.example/in' };
 export const OTHER_LANE: Lane = { client: 'app', destination: 'https://b.example/in' };
 const ANSWER: JobResult = { kind: 'answer', answer: { status: 200, body: 'thanks', truncated: false } };
@@ -545,7 +546,7 @@ export function describeJobStore(
         await failOnce(store, NOW, NOW + 5_000);
         assert.equal((await claim(store, OTHER_LANE, 1, NOW)).jobs.length, 1);
         const reopened = await context.reopen();
-        await reopened.recover(at(NOW), HOUR);
+        await reopened.recover(at(NOW), LONGEST);
         assert.deepEqual((await claim(reopened, LANE, 1, NOW + 4_999)).jobs, []);
         assert.equal((await claim(reopened, LANE, 1, NOW + 5_000)).jobs[0]?.laneFailures, 1);
       },
@@ -616,7 +617,7 @@ export function describeJobStore(
         await insert(store, newJob());
         await store.settle(down(claimed, NOW + 9_999 * HOUR), request(0, NOW));
         const reopened = await context.reopen();
-        await reopened.recover(at(NOW), HOUR);
+        await reopened.recover(at(NOW), LONGEST);
         assert.deepEqual((await claim(reopened, LANE, 1, NOW + HOUR - 1)).jobs, []);
         assert.equal((await claim(reopened, LANE, 1, NOW + HOUR)).jobs.length, 1);
       },
@@ -631,7 +632,7 @@ export function describeJobStore(
         const behind = newJob();
         await insert(store, behind);
         const reopened = await context.reopen();
-        assert.equal(await reopened.recover(at(NOW + 1_000), HOUR), 1);
+        assert.equal(await reopened.recover(at(NOW + 1_000), LONGEST), 1);
         const attempts = await reopened.attempts(claimed.id);
         assert.equal(attempts.length, 1);
         assert.equal(attempts[0]?.error?.code, 'answer_unknown');
@@ -650,7 +651,7 @@ export function describeJobStore(
     promises('the lease of before the crash settles nothing', async (store, context) => {
       const [claimed] = await claimNew(store);
       const reopened = await context.reopen();
-      await reopened.recover(at(NOW), HOUR);
+      await reopened.recover(at(NOW), LONGEST);
       assert.equal((await reopened.settle(finish(claimed), request(0, NOW))).settled, false);
     });
 
@@ -662,7 +663,7 @@ export function describeJobStore(
         const done = await claimNew(store, { client: '', destination: 'https://c.example/' });
         await store.settle(finish(done[0]), request(0, NOW));
         const reopened = await context.reopen();
-        await reopened.recover(at(NOW), HOUR);
+        await reopened.recover(at(NOW), LONGEST);
         const lanes = await reopened.busyLanes(NOW);
         assert.deepEqual(
           lanes.sort((a, b) => a.lane.destination.localeCompare(b.lane.destination)),
@@ -690,7 +691,7 @@ export function describeJobStore(
       const finished = [];
       for (let n = 0; n < 3; n += 1) {
         const [claimed] = await claimNew(store);
-        await store.settle(finish(claimed, NOW + n * HOUR), request(0, NOW));
+        await store.settle(finish(claimed), request(0, NOW + n * HOUR));
         finished.push(claimed.id);
       }
       const open = newJob();
@@ -704,6 +705,27 @@ export function describeJobStore(
       );
       assert.deepEqual(await store.attempts(finished[0] ?? ''), []);
     });
+
+    promises(
+      'how long it is kept counts in steady time, whatever the wall clock said at its end',
+      async (store) => {
+        const ids = [];
+        for (const finishedAt of [NOW - 9_999 * HOUR, NOW + 9_999 * HOUR]) {
+          const [claimed] = await claimNew(store);
+          await store.settle(finish(claimed, finishedAt), request(0, NOW));
+          ids.push(claimed.id);
+        }
+        assert.equal(await store.deleteExpired(NOW, NOW, 10), 0);
+        const jobs = await store.get(ids);
+        assert.deepEqual(
+          jobs.map((job) => job?.finishedAt),
+          [NOW - 9_999 * HOUR, NOW + 9_999 * HOUR],
+        );
+        assert.equal(await store.deleteExpired(NOW + 1, NOW, 10), 2);
+        assert.equal(await store.deleteHistory(NOW, 10), 0);
+        assert.equal(await store.deleteHistory(NOW + 1, 10), 2);
+      },
+    );
 
     promises('a finished job outlives its idempotency key', async (store) => {
       const [claimed] = await claimNew(store, LANE, key('k'));
@@ -724,7 +746,7 @@ export function describeJobStore(
     /** A job that has ended; its id. */
     const ended = async (store: JobStore, at = NOW, data = bytes('"kept"')): Promise<string> => {
       const [claimed] = await claimNew(store, LANE, null, data);
-      await store.settle(finish(claimed, at), request(0, NOW));
+      await store.settle(finish(claimed), request(0, at));
       return claimed.id;
     };
 

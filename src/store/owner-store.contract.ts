@@ -15,6 +15,7 @@ import {
   insert,
   key,
   LANE,
+  LONGEST,
   NOW,
   newJob,
   OTHER_LANE,
@@ -115,7 +116,7 @@ export function describeOwnerStore(name: string, open: () => Promise<StoreUnderT
       const [lost] = await claimNew(store, OTHER_LANE);
       await store.owner.addRule(block({}));
       await store.settle(release(unsent), request(0, NOW));
-      assert.equal(await store.recover(at(NOW), HOUR), 1);
+      assert.equal(await store.recover(at(NOW), LONGEST), 1);
       for (const job of await store.get([unsent.id, lost.id])) assertStopped(job, 'blocked');
       assert.equal((await store.attempts(lost.id))[0]?.error?.code, 'answer_unknown');
     });
@@ -366,7 +367,7 @@ export function describeOwnerStore(name: string, open: () => Promise<StoreUnderT
       await store.settle(finish(delivered), request(0, NOW));
       await store.settle(wait(failed, NOW + 1), request(0, NOW));
       const reopened = await context.reopen();
-      await reopened.recover(at(NOW), HOUR);
+      await reopened.recover(at(NOW), LONGEST);
       const [first, second, third] = await reopened.get([delivered.id, failed.id, lost.id]);
       assert.equal(first?.state, 'delivered');
       assertStopped(second, 'cancelled');

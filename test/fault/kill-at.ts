@@ -163,7 +163,7 @@ function killInSchema(db: DatabaseSync, trap: Trap): void {
 /** Finds deletions and recoveries by their statements. */
 function watchStatements(trap: Trap, transaction: Transaction): void {
   const { prepare } = DatabaseSync.prototype;
-  const { run, all } = StatementSync.prototype;
+  const { run } = StatementSync.prototype;
   const sqlOf = new WeakMap<StatementSync, string>();
 
   DatabaseSync.prototype.prepare = function (...args) {
@@ -171,17 +171,13 @@ function watchStatements(trap: Trap, transaction: Transaction): void {
     sqlOf.set(statement, args[0]);
     return statement;
   };
-  StatementSync.prototype.all = function (this: StatementSync, ...args: unknown[]) {
-    // Leases that end before the end of time: all of them, which only the recovery asks for.
-    if (/lease_expires_at <= \?/.test(sqlOf.get(this) ?? '') && args[0] === Number.MAX_SAFE_INTEGER) {
-      transaction.recovers = true;
-    }
-    return Reflect.apply(all, this, args);
-  };
   StatementSync.prototype.run = function (this: StatementSync, ...args: unknown[]) {
     const act = () => Reflect.apply(run, this, args);
     if (/^\s*(DELETE FROM (attempts|jobs)|UPDATE jobs SET is_history)\b/.test(sqlOf.get(this) ?? ''))
       transaction.deletes = true;
+    // Waits that are too long, which only the recovery shortens.
+    if (/^UPDATE jobs SET next_attempt_at = .* next_attempt_at > \?1$/.test(sqlOf.get(this) ?? ''))
+      transaction.recovers = true;
     if (transaction.deletes) return trap.around('deletion', act);
     if (transaction.recovers) return trap.around('recovery', act);
     return act();

@@ -25,7 +25,7 @@ const IDS_PER_POLL = 200;
 
 /** How often a step may be passed before it kills, so that it hits the start, the rush after it, and later. */
 const NTH_MAX: Readonly<Record<Exclude<InnerStep, 'first start' | 'key file'>, number>> = {
-  recovery: 6,
+  recovery: 20,
   'before commit': 60,
   'during commit': 40,
   'after commit': 60,

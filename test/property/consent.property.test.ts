@@ -118,7 +118,7 @@ class World implements Deliverer, AsyncDisposable {
     this.#dispatcher = dispatcher;
     const resume = dispatcher.resume.bind(dispatcher);
     this.#owner = new OwnerService({ store, clock, consent, resume, newId: randomUUID, ageMsMax: AGE_MS });
-    await store.recover(this.#now, AGE_MS);
+    await store.recover(this.#now, { retryMs: AGE_MS, ageMs: 100 * AGE_MS, keyMs: AGE_MS });
     await this.#owner.start();
     await dispatcher.start();
   }

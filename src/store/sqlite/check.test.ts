@@ -233,7 +233,11 @@ describe('a backup', () => {
     assert.equal(statSync(file).mode & 0o777, 0o600);
     for (const end of ['-wal', '-shm', '-journal']) assert.equal(existsSync(file + end), false, end);
     await using copy = await openStore(file);
-    assert.equal(await copy.recover(AT, 1_000), 2, 'what was being sent is repeated');
+    assert.equal(
+      await copy.recover(AT, { retryMs: 1_000, ageMs: 1e6, keyMs: 10 }),
+      2,
+      'what was being sent is repeated',
+    );
   });
 
   it('replaces nothing, and leaves nothing when it fails', async () => {

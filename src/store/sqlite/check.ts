@@ -194,7 +194,9 @@ const RULES: readonly Rule[] = [
   {
     rule: 'wrong_end',
     breach: 'exports whose state and time of ending contradict each other',
-    rows: `SELECT id FROM jobs WHERE (state IN (${FINAL})) <> (finished_at IS NOT NULL)`,
+    rows: `
+      SELECT id FROM jobs WHERE (state IN (${FINAL})) <> (finished_at IS NOT NULL)
+        OR (finished_at IS NULL) <> (kept_since IS NULL)`,
   },
   {
     rule: 'missing_result',

@@ -6,6 +6,7 @@ import type {
   InsertLimits,
   InsertResult,
   LaneBacklog,
+  LongestWaits,
   NewJob,
   Now,
   PayloadRetention,
@@ -25,7 +26,7 @@ export type Operation =
   | { readonly kind: 'settle'; readonly settlement: Settlement; readonly next: ClaimRequest }
   | { readonly kind: 'extendLeases'; readonly leases: readonly HeldLease[]; readonly expiresAt: number }
   | { readonly kind: 'rescue'; readonly now: Now; readonly limit: number }
-  | { readonly kind: 'recover'; readonly now: Now; readonly waitMsMax: number }
+  | { readonly kind: 'recover'; readonly now: Now; readonly longest: LongestWaits }
   | { readonly kind: 'expire'; readonly now: Now; readonly limit: number }
   | { readonly kind: 'busyLanes'; readonly now: number }
   | {

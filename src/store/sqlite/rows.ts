@@ -60,6 +60,7 @@ export function toProgress(row: Row): Progress {
     lastError: toAttemptError(row.last_error_code, row.last_error_detail),
     result: toResult(row),
     finishedAt: toNumberOrNull(row.finished_at),
+    keptSince: toNumberOrNull(row.kept_since),
     isCancelled: row.is_cancelled === 1,
   };
 }

@@ -5,9 +5,10 @@ import type { DatabaseSync } from 'node:sqlite';
  * `user_version` says how many have been applied.
  *
  * Times are milliseconds since 1970: of the wall clock where people see them (`accepted_at`, `claimed_at`,
- * `finished_at`, attempts), steady ones where something waits for them. States are numbered by `JOB_STATES`.
+ * `finished_at`, attempts), steady ones where something waits for them or is kept until them. A new one of these goes
+ * into `steady-times.ts` too. States are numbered by `JOB_STATES`.
  */
-const MIGRATIONS: readonly string[] = [
+export const MIGRATIONS: readonly string[] = [
   `
   -- What is sent one after the other: the exports of one client to one destination.
   CREATE TABLE lanes (
@@ -152,6 +153,24 @@ const MIGRATIONS: readonly string[] = [
   DROP TABLE answers;
   ALTER TABLE sealed_answers RENAME TO answers;
   `,
+  `
+  -- When it ended, in steady time: how long it is kept counts from then. Before version 4 only the wall clock's was known.
+  ALTER TABLE jobs ADD COLUMN kept_since INTEGER;
+  UPDATE jobs SET kept_since = finished_at WHERE finished_at IS NOT NULL;
+  DROP INDEX jobs_finished;
+  CREATE INDEX jobs_finished ON jobs (kept_since) WHERE finished_at IS NOT NULL AND is_history = 0;
+  DROP INDEX jobs_history;
+  CREATE INDEX jobs_history ON jobs (kept_since) WHERE is_history = 1;
+  DROP INDEX jobs_with_payload;
+  CREATE INDEX jobs_with_payload ON jobs (kept_since) WHERE finished_at IS NOT NULL AND payload_key IS NOT NULL;
+
+  -- Both clocks at one moment of the process that used the store last: see steady-times.ts.
+  CREATE TABLE clock (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    wall INTEGER NOT NULL,
+    steady INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -160,7 +179,7 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
 const CARELESS_VERSION = 2;
 
 /** Marks a file as ours ("dbxe"), so that another program's database is never taken for a store. */
-const APPLICATION_ID = 0x64627865;
+export const APPLICATION_ID = 0x64627865;
 
 /** Pages of the write-ahead log that are moved into the file, by the commit that reaches this number. */
 const LOG_PAGES = 1_000;

@@ -10,6 +10,7 @@ import type {
   JobStore,
   JobViewer,
   LaneBacklog,
+  LongestWaits,
   NewJob,
   Now,
   PayloadRetention,
@@ -140,8 +141,8 @@ export class SqliteJobStore implements JobStore {
     return this.#writer.perform({ kind: 'rescue', now, limit });
   }
 
-  recover(now: Now, waitMsMax: number): Promise<number> {
-    return this.#writer.perform({ kind: 'recover', now, waitMsMax });
+  recover(now: Now, longest: LongestWaits): Promise<number> {
+    return this.#writer.perform({ kind: 'recover', now, longest });
   }
 
   expire(now: Now, limit: number): Promise<{ ended: number; nextAt: number | null }> {

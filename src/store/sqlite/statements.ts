@@ -75,7 +75,7 @@ export function prepareStatements(db: DatabaseSync) {
 
     saveProgress: prepare(`
       UPDATE jobs SET state = ?, lease = ?, lease_expires_at = ?, claimed_at = ?, attempts = ?, attempts_spent = ?,
-        next_attempt_at = ?, returns_with_lane = ?, last_error_code = ?, last_error_detail = ?, finished_at = ?,
+        next_attempt_at = ?, returns_with_lane = ?, last_error_code = ?, last_error_detail = ?, finished_at = ?, kept_since = ?,
         result_status = ?, result_code = ?, result_detail = ?, is_cancelled = ?,
         payload_key = ?
       WHERE seq = ?`),
@@ -88,15 +88,12 @@ export function prepareStatements(db: DatabaseSync) {
     deletePayload: prepare('DELETE FROM payloads WHERE job = ?'),
     kept: prepare(`
       SELECT seq, payload_key, data_bytes FROM jobs
-      WHERE finished_at < ? AND payload_key IS NOT NULL LIMIT ?`),
+      WHERE kept_since < ? AND finished_at IS NOT NULL AND payload_key IS NOT NULL LIMIT ?`),
     forgetPayloadKey: prepare('UPDATE jobs SET payload_key = NULL WHERE seq = ?'),
 
     extendLease: prepare(`
       UPDATE jobs SET lease_expires_at = ? WHERE id = ? AND lease = ? AND state = ${STATE.sending}`),
     sending: prepare(`SELECT * FROM jobs WHERE state = ${STATE.sending} AND lease_expires_at <= ? LIMIT ?`),
-    clampWaits: prepare(`
-      UPDATE jobs SET next_attempt_at = ?1 WHERE state = ${STATE.waiting} AND next_attempt_at > ?1`),
-    clampPauses: prepare('UPDATE lanes SET paused_until = ?1 WHERE failures > 0 AND paused_until > ?1'),
     tooOld: prepare(`
       SELECT j.* FROM jobs j JOIN lanes l ON l.id = j.lane
       WHERE j.finished_at IS NULL AND j.expires_at <= ?1 AND j.state IN (${STATE.queued}, ${STATE.waiting})
@@ -113,10 +110,11 @@ export function prepareStatements(db: DatabaseSync) {
       RETURNING lane`),
     expired: prepare(`
       SELECT seq FROM jobs
-      WHERE finished_at < ? AND is_history = 0 AND (key_expires_at IS NULL OR key_expires_at <= ?) LIMIT ?`),
+      WHERE kept_since < ? AND finished_at IS NOT NULL AND is_history = 0
+        AND (key_expires_at IS NULL OR key_expires_at <= ?) LIMIT ?`),
     makeHistory: prepare('UPDATE jobs SET is_history = 1 WHERE seq = ?'),
     history: prepare(
-      'SELECT seq, lane, payload_key, data_bytes FROM jobs WHERE finished_at < ? AND is_history = 1 LIMIT ?',
+      'SELECT seq, lane, payload_key, data_bytes FROM jobs WHERE kept_since < ? AND is_history = 1 LIMIT ?',
     ),
     deleteAttempts: prepare('DELETE FROM attempts WHERE job = ?'),
     deleteAnswer: prepare('DELETE FROM answers WHERE job = ?'),

@@ -11,6 +11,7 @@ import { SqliteWriter } from './writer.ts';
 const LANES: readonly Lane[] = [0, 1, 2].map((n) => ({ client: '', destination: `https://d${n}.example/` }));
 const LEASE_MS = 1_000;
 const AGE_MS = 100_000;
+const LONGEST = { retryMs: AGE_MS, ageMs: AGE_MS, keyMs: AGE_MS };
 const PENDING_MAX = 20;
 
 /** What may happen to a store, in any order. Numbers pick lanes and jobs; time only goes forward. */
@@ -153,7 +154,7 @@ class Bench {
         this.expire();
         return;
       case 'crash':
-        this.run({ kind: 'recover', now: this.times, waitMsMax: AGE_MS });
+        this.run({ kind: 'recover', now: this.times, longest: LONGEST });
         return;
       case 'renew':
         this.run({ kind: 'extendLeases', leases: this.claims.slice(-5), expiresAt: this.now + LEASE_MS });

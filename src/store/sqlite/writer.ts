@@ -19,6 +19,7 @@ import type {
   InsertResult,
   LaneBacklog,
   Lease,
+  LongestWaits,
   NewJob,
   Now,
   PayloadRetention,
@@ -50,6 +51,7 @@ import { SealedText } from './sealed-text.ts';
 import { diskReserveOf, NO_STORE_LIMITS, Space, type StoreLimits } from './space.ts';
 import { isFull, isIoError, isOutOfRoom, sqliteCode } from './sqlite-errors.ts';
 import { prepareStatements, type Statements } from './statements.ts';
+import { SteadyTimes } from './steady-times.ts';
 
 const LEASE_MAX = 2 ** 48 - 1;
 /** Longer than the longest window of a budget, so that a wall clock that is set back finds what was used. */
@@ -78,6 +80,7 @@ export class SqliteWriter {
   readonly #lanes: Lanes;
   readonly #payloads: Payloads;
   readonly #space: Space;
+  readonly #times: SteadyTimes;
   #unlocked: Unlocked | null = null;
   /** Whether a write or a flush failed since the log was emptied last. */
   #isLogDoubtful = false;
@@ -91,6 +94,7 @@ export class SqliteWriter {
       this.#sql = prepareStatements(this.#db);
       this.#lanes = new Lanes(this.#sql);
       this.#payloads = new Payloads(this.#sql);
+      this.#times = new SteadyTimes(this.#db);
       this.#countLanes();
       this.#space = new Space(this.#db, path, limits);
     } catch (error) {
@@ -200,7 +204,7 @@ export class SqliteWriter {
       case 'rescue':
         return this.#rescue(operation.now, operation.limit);
       case 'recover':
-        return this.#recover(operation.now, operation.waitMsMax);
+        return this.#recover(operation.now, operation.longest);
       case 'expire':
         return this.#expire(operation.now, operation.limit);
       case 'busyLanes':
@@ -404,7 +408,7 @@ export class SqliteWriter {
     const before = toProgress(row);
     const data = openPayload(this.#open.vault, row, lane);
     if (data === null) {
-      this.#save(row, before, expire(before, now.wall, DATA_LOST));
+      this.#save(row, before, expire(before, now, DATA_LOST));
       return null;
     }
     const lease = newLease();
@@ -424,21 +428,22 @@ export class SqliteWriter {
   }
 
   /** Fenced by the lease: who was taken for dead must not overwrite what happened since. */
-  #settle(settlement: Settlement, { wall, steady }: Now): boolean {
+  #settle(settlement: Settlement, now: Now): boolean {
     const row = this.#sql.findById.get(fromUuid(settlement.id)) as Row | undefined;
     const before = row === undefined ? null : toProgress(row);
-    const settled = before === null ? null : settle(before, settlement);
+    const settled = before === null ? null : settle(before, settlement, now.steady);
     if (row === undefined || before === null || settled === null) return false;
-    const after = this.#unlessStopped(settled, Number(row.lane), wall);
+    const after = this.#unlessStopped(settled, Number(row.lane), now);
     this.#save(row, before, after);
     if (after.result !== before.result) this.#saveAnswer(row, before, after);
     if (settlement.attempt !== null) this.#addAttempt(row, settlement.attempt);
-    if (settlement.kind !== 'released') this.#lanes.report(Number(row.lane), settlement.laneReport, steady);
+    if (settlement.kind !== 'released')
+      this.#lanes.report(Number(row.lane), settlement.laneReport, now.steady);
     return true;
   }
 
   /** What is no longer being sent ends if the owner has stopped it meanwhile. */
-  #unlessStopped(job: Progress, lane: number, now: number): Progress {
+  #unlessStopped(job: Progress, lane: number, now: Now): Progress {
     if (isFinal(job.state)) return job;
     if (job.isCancelled) return stop(job, 'cancel', now);
     return this.#lanes.rulesOf(lane).block === null ? job : stop(job, 'block', now);
@@ -480,6 +485,7 @@ export class SqliteWriter {
       lastError?.code ?? null,
       detailOf(lastError?.detail, lastError === before.lastError),
       after.finishedAt,
+      after.keptSince,
       result?.kind === 'answer' ? result.answer.status : null,
       failure?.code ?? null,
       detailOf(failure?.detail, result === before.result),
@@ -521,34 +527,35 @@ export class SqliteWriter {
 
   #rescue(now: Now, limit: number): LaneBacklog[] {
     const rows = this.#sql.sending.all(now.steady, limit) as Row[];
-    for (const row of rows) this.#rescueJob(row, now.wall);
+    for (const row of rows) this.#rescueJob(row, now);
     const lanes = new Set(rows.map((row) => Number(row.lane)));
     return [...lanes].map((id) => this.#backlog(id, now.steady));
   }
 
-  #rescueJob(row: Row, endedAt: number): void {
+  #rescueJob(row: Row, now: Now): void {
     const before = toProgress(row);
     const { progress: rescued, error } = rescue(before);
-    const progress = this.#unlessStopped(rescued, Number(row.lane), endedAt);
+    const progress = this.#unlessStopped(rescued, Number(row.lane), now);
     this.#save(row, before, progress);
     if (progress.result !== before.result) this.#saveAnswer(row, before, progress);
-    this.#addAttempt(row, cutOffAttempt(row, progress, error, endedAt));
+    this.#addAttempt(row, cutOffAttempt(row, progress, error, now.wall));
   }
 
-  #recover(now: Now, waitMsMax: number): number {
+  #recover(now: Now, longest: LongestWaits): number {
+    this.#times.recover(now, longest);
     const rows = this.#sql.sending.all(FOR_EVER, NO_LIMIT) as Row[];
-    for (const row of rows) this.#rescueJob(row, now.wall);
-    this.#sql.clampWaits.run(now.steady + waitMsMax);
-    this.#sql.clampPauses.run(now.steady + waitMsMax);
+    for (const row of rows) this.#rescueJob(row, now);
     this.#lanes.reload();
     return rows.length;
   }
 
   #expire(now: Now, limit: number): { ended: number; nextAt: number | null } {
+    // Comes by every minute.
+    this.#times.note(now);
     const rows = this.#sql.tooOld.all(now.steady, limit) as Row[];
     const ended = this.#untilEnough(rows, (row) => {
       const before = toProgress(row);
-      this.#save(row, before, expire(before, now.wall));
+      this.#save(row, before, expire(before, now));
     });
     this.#sql.deleteBudgetUse.run(now.wall - BUDGET_USE_KEPT_MS);
     if (ended < rows.length) return { ended, nextAt: now.steady };
@@ -629,7 +636,7 @@ export class SqliteWriter {
       const { queued, waiting } = this.#lanes.counts.of(lane);
       if (queued + waiting === 0 || this.#lanes.rulesOf(lane).block === null) continue;
       const rows = this.#sql.stoppable.all(lane, limit - ended) as Row[];
-      ended += this.#untilEnough(rows, (row) => this.#stop(row, 'block', now.wall));
+      ended += this.#untilEnough(rows, (row) => this.#stop(row, 'block', now));
       if (this.#payloads.hasErasedEnough) break;
     }
     return ended;
@@ -641,7 +648,7 @@ export class SqliteWriter {
     const job = toProgress(row);
     if (isFinal(job.state)) return 'finished';
     if (job.state !== 'sending') {
-      this.#stop(row, 'cancel', now.wall);
+      this.#stop(row, 'cancel', now);
       return 'cancelled';
     }
     this.#save(row, job, requestCancel(job));
@@ -661,7 +668,7 @@ export class SqliteWriter {
     return result;
   }
 
-  #stop(row: Row, how: Stop, now: number): void {
+  #stop(row: Row, how: Stop, now: Now): void {
     const before = toProgress(row);
     const after = stop(before, how, now);
     this.#save(row, before, after);
