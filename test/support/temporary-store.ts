@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PayloadRetention } from '../../src/export/job-store.ts';
+import { NO_STORE_LIMITS, type StoreLimits } from '../../src/store/sqlite/space.ts';
 import { SqliteJobStore } from '../../src/store/sqlite/sqlite-job-store.ts';
 import { NOT_KEPT, STORE_KEYS } from './store-keys.ts';
 
@@ -22,8 +23,9 @@ export class TemporaryDirectory implements Disposable {
 export async function openStore(
   path: string,
   retention: PayloadRetention = NOT_KEPT,
+  limits: StoreLimits = NO_STORE_LIMITS,
 ): Promise<SqliteJobStore> {
-  const store = await SqliteJobStore.open(path);
+  const store = await SqliteJobStore.open(path, undefined, limits);
   await store.unlock(STORE_KEYS, retention);
   return store;
 }

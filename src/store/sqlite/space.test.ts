@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { TemporaryDirectory } from '../../../test/support/temporary-store.ts';
+import { NOT_KEPT } from '../../../test/support/store-keys.ts';
+import { openStore, TemporaryDirectory } from '../../../test/support/temporary-store.ts';
 import { LANE, LIMITS, NOW, settleWith, WriterBench } from '../../../test/support/writer-bench.ts';
 import type { ClaimedJob } from '../../export/job-store.ts';
+import { finish, newJob } from '../job-store.contract.ts';
 import { checkStore } from './check.ts';
 import { DiskReserve } from './disk-reserve.ts';
 import { LOG_BYTES } from './schema.ts';
@@ -95,6 +97,39 @@ describe('the ceiling of a store', () => {
     assert.equal((results[1] as { settled: boolean }).settled, true);
     assert.deepEqual(changed, [job.id]);
     assert.deepEqual(checkStore(bench.path).problems, []);
+  });
+
+  it('that is reached gives up no reserve on the disk: there is room on it', () => {
+    using bench = new Bench({ ...SMALL, reservesDisk: true });
+    bench.insert(bench.newJob(10), bench.newJob(10));
+    const [one, two] = bench.claim(2) as [ClaimedJob, ClaimedJob];
+    bench.settle(one, 'x'.repeat(15 * MIB));
+    assert.throws(() => bench.settle(two, 'x'.repeat(15 * MIB)), FULL);
+    assert.ok(existsSync(`${bench.path}.reserve`));
+  });
+
+  it('fails only what goes beyond it, and not what shares its commit, above all not what makes room', async () => {
+    using directory = new TemporaryDirectory();
+    await using store = await openStore(directory.file('exports.db'), NOT_KEPT, SMALL);
+    const none = { count: 0, now: LIMITS.now, leaseExpiresAt: NOW };
+    const jobs = [1, 2, 3, 4].map((n) => newJob({ id: `00000000-0000-7000-8000-00000000000${n}` }));
+    await store.insert(jobs, LIMITS);
+    const { jobs: claimed } = await store.claim(jobs[0]?.lane ?? LANE, { ...none, count: 4 });
+    const settle = (index: number, bytes: number) => {
+      const answer = { status: 200, body: 'x'.repeat(bytes), truncated: false };
+      return store.settle({ ...finish(claimed[index]), result: { kind: 'answer', answer } }, none);
+    };
+    await settle(0, 15 * MIB);
+    const settled = await Promise.allSettled([
+      settle(1, 10),
+      settle(2, 15 * MIB),
+      store.deleteExpired(NOW + 1, NOW, 1),
+      settle(3, 15 * MIB),
+    ]);
+    assert.deepEqual(
+      settled.map((each) => (each.status === 'fulfilled' ? 'done' : each.reason.code)),
+      ['done', 'store_full', 'done', 'done'],
+    );
   });
 
   it('that is lowered below what the store holds keeps everything and takes nothing new', () => {

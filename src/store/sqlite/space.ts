@@ -89,6 +89,11 @@ export class Space {
     return true;
   }
 
+  /** To be asked when a write found no room: the log has taken what there was then. */
+  get isDiskFull(): boolean {
+    return freeBytes(this.#path) < DISK_MARGIN_BYTES;
+  }
+
   /** The disk is full: from now on new jobs are refused, and everything else has the reserve's room. */
   giveUpReserve(): void {
     this.#reserve?.giveUp();

@@ -4,7 +4,7 @@ import { ExportError } from '../../export/errors.ts';
 import type { BatchDone, Operation, ResultOf } from './operations.ts';
 import { pack, payloadBytes, withPayloads } from './packing.ts';
 import type { StoreLimits } from './space.ts';
-import { damagedStoreError, isDamage, isFull, isRolledBackForSure } from './sqlite-errors.ts';
+import { damagedStoreError, isDamage, isFull, isOutOfRoom, isRolledBackForSure } from './sqlite-errors.ts';
 import type { FromWriter, ToWriter, WriterData } from './writer-thread.ts';
 
 /** Operations that share a commit at most; the rest goes into the next one. */
@@ -137,10 +137,13 @@ export class WriterClient {
     if (done.changed.length > 0) this.#onChange(done.changed);
   }
 
-  /** Nothing of the batch happened. When that is not the disk's doing, each gets its own try: one's fault is not all's. */
+  /**
+   * Nothing of the batch happened. When that may be the fault of one, each gets its own try: where room is short, what
+   * fits goes through, and what makes room too.
+   */
   #fail(failed: Extract<FromWriter, { kind: 'failed' }>): void {
     const batch = this.#takeUnderWay();
-    if (batch.length > 1 && isRolledBackForSure(failed.sqliteCode)) {
+    if (batch.length > 1 && (isRolledBackForSure(failed.sqliteCode) || isOutOfRoom(failed.sqliteCode))) {
       for (const each of batch) each.isAlone = true;
       this.#waiting.unshift(...batch);
     } else for (const { reject } of batch) reject(toExportError(failed));

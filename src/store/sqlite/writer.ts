@@ -124,9 +124,11 @@ export class SqliteWriter {
       this.#emptyLog();
       return this.#transact(operations);
     } catch (error) {
-      if (!isOutOfRoom(sqliteCode(error))) throw error;
+      const code = sqliteCode(error);
+      if (!isOutOfRoom(code)) throw error;
+      // At the ceiling there is nothing to be had from the disk.
+      if (!isFull(code) || this.#space.isDiskFull) this.#space.giveUpReserve();
     }
-    this.#space.giveUpReserve();
     this.#emptyLog();
     return this.#transact(operations, false);
   }
