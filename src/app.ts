@@ -322,7 +322,12 @@ function dispatchLog(log: Log, onBreak: (error: Error) => void): DispatchObserve
       };
       if (settlement === 'finished') log.info(fields, 'export finished');
       else
-        log.warn(fields, settlement === 'waiting' ? 'attempt failed, another follows' : 'attempt given back');
+        log.warn(
+          fields,
+          settlement === 'waiting'
+            ? 'attempt failed, another follows if there is time'
+            : 'attempt given back',
+        );
     },
     storeFailed(doing, error) {
       log.error({ err: error, doing }, 'the store failed; it will be asked again');

@@ -67,7 +67,6 @@ function job(destination: string, data: string | Uint8Array): ClaimedJob {
     attemptsMax: 9,
     attempts: 1,
     attemptsSpent: 0,
-    expiresAt: NOW + 86_400_000,
     laneFailures: 0,
   };
 }

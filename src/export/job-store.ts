@@ -33,7 +33,8 @@ export interface JobStore extends AsyncDisposable {
 
   /**
    * Records how an attempt ended, erases the payload if that was the end and payloads do not stay, and claims further
-   * jobs of the lane in the same step. Without the current lease nothing changes and `settled` is false; the claim happens.
+   * jobs of the lane in the same step. A job that would wait for another attempt ends as this one did if it is too old by
+   * now and not held. Without the current lease nothing changes and `settled` is false; the claim happens.
    */
   settle(settlement: Settlement, next: ClaimRequest): Promise<{ settled: boolean; next: Claim }>;
 
@@ -208,8 +209,6 @@ export interface ClaimedJob {
   readonly attemptsMax: number;
   readonly attempts: number;
   readonly attemptsSpent: number;
-  /** When it is too old to be tried again, in steady time. */
-  readonly expiresAt: number;
   /** Failures of the lane's destination in a row, as known at the claim. */
   readonly laneFailures: number;
 }

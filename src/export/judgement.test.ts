@@ -9,7 +9,7 @@ const NOW = Date.UTC(2026, 0, 1);
 const MIDDLE = 0.5;
 const HOUR = 3_600_000;
 
-const fresh: JudgedJob = { attemptsMax: 3, attemptsSpent: 0, expiresAt: NOW + HOUR, laneFailures: 0 };
+const fresh: JudgedJob = { attemptsMax: 3, attemptsSpent: 0, laneFailures: 0 };
 const last: JudgedJob = { ...fresh, attemptsSpent: 2 };
 const failed: AttemptOutcome = { kind: 'failed', failure: { code: 'timeout', detail: 'slow' } };
 
@@ -63,12 +63,6 @@ describe('what an attempt makes of its job', () => {
 
   it('at attempts_max 1 the first failure is the end', () => {
     assert.equal(judge({ ...fresh, attemptsMax: 1 }, failed).kind, 'finished');
-  });
-
-  it('a failure after its time was over is the end, with attempts left', () => {
-    assert.equal(judge({ ...fresh, expiresAt: NOW + 1 }, failed).kind, 'waiting');
-    const verdict = judge({ ...fresh, expiresAt: NOW }, answered(503));
-    assert.equal(verdict.kind === 'finished' && verdict.state, 'undeliverable');
   });
 
   it('a refused address ends it at once, with attempts left, and says nothing of the destination', () => {

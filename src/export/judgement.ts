@@ -31,10 +31,11 @@ export type Verdict =
   | { readonly kind: 'released' };
 
 /** What the judgement of an attempt looks at. */
-export type JudgedJob = Pick<ClaimedJob, 'attemptsMax' | 'attemptsSpent' | 'expiresAt' | 'laneFailures'>;
+export type JudgedJob = Pick<ClaimedJob, 'attemptsMax' | 'attemptsSpent' | 'laneFailures'>;
 
 /**
- * Decides what becomes of `job` after an attempt. Pure: time and chance are given.
+ * Decides what becomes of `job` after an attempt. Pure: time and chance are given. Whether it is too old to be tried
+ * again is for the store to say, which knows whether it is held.
  *
  * @param now steady time
  */
@@ -52,7 +53,7 @@ export function judgeAttempt(
   const lastError = attemptError(outcome);
   if (lastError === null) return { kind: 'finished', state: 'delivered', result, laneReport };
   const spent = job.attemptsSpent + 1;
-  if (spent >= job.attemptsMax || now >= job.expiresAt) return undeliverable(result, laneReport);
+  if (spent >= job.attemptsMax) return undeliverable(result, laneReport);
   const retryAfterMs = outcome.kind === 'answered' ? outcome.retryAfterMs : null;
   const dueAt = now + retryDelayMs(spent, policy, random, retryAfterMs);
   const isLaneDown = laneReport.kind === 'down';

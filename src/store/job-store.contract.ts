@@ -600,6 +600,20 @@ export function describeJobStore(
       assert.equal((await store.settle(finish(claimed), request(0, OLD))).settled, true);
     });
 
+    promises('a job whose attempt fails after its age was over ends as that attempt did', async (store) => {
+      const [early, late] = [await claimNew(store), await claimNew(store, OTHER_LANE)];
+      await store.settle(wait(early[0], OLD + HOUR), request(0, OLD - 1));
+      assert.equal((await store.get([early[0].id]))[0]?.state, 'waiting');
+      const busy: JobResult = { kind: 'answer', answer: { status: 503, body: 'busy', truncated: false } };
+      const settlement = { ...wait(late[0], OLD + HOUR), result: busy };
+      assert.equal((await store.settle(settlement, request(0, OLD))).settled, true);
+      const [job] = await store.get([late[0].id]);
+      assert.deepEqual([job?.state, job?.nextAttemptAt, job?.finishedAt], ['undeliverable', null, OLD]);
+      assert.deepEqual(job?.result, busy);
+      assert.deepEqual([job?.attempts, job?.attemptsSpent], [1, 1]);
+      assert.equal(await store.payload(late[0].id), null);
+    });
+
     promises('at most as many as asked end at once, and whoever listens hears of them', async (store) => {
       const heard: string[] = [];
       await insert(store, newJob(), newJob(), newJob());

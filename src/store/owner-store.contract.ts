@@ -164,9 +164,34 @@ export function describeOwnerStore(name: string, open: () => Promise<StoreUnderT
       const reopened = await context.reopen();
       assert.equal((await reopened.expire(at(after + HOUR - 1), 10)).ended, 0);
       const { jobs } = await claim(reopened, LANE, 1, after);
-      assert.equal(jobs[0]?.expiresAt, after + HOUR);
       await reopened.settle(release(jobs[0]), request(0, after));
       assert.equal((await reopened.expire(at(after + HOUR), 10)).ended, 1);
+    });
+  });
+
+  describe(`${name}: a hold that comes upon an attempt`, () => {
+    const after = NOW + 100 * HOUR;
+
+    promises('keeps the job from ending by its age when that attempt fails', async (store) => {
+      const [held] = await claimNew(store);
+      const rule = hold({});
+      await store.owner.addRule(rule);
+      await store.settle(wait(held, after), request(0, after));
+      assert.equal((await store.get([held.id]))[0]?.state, 'waiting');
+      assert.equal((await store.expire(at(after), 10)).ended, 0);
+      await store.owner.removeRule(rule.id, at(after), after + HOUR);
+      const [again] = (await claim(store, LANE, 1, after)).jobs;
+      await store.settle(wait(again, after), request(0, after + HOUR));
+      assert.equal((await store.get([held.id]))[0]?.state, 'undeliverable', 'an age after its release');
+    });
+
+    promises('and is gone again before its end gives the job an age from then on', async (store) => {
+      const [held] = await claimNew(store);
+      const rule = hold({});
+      await store.owner.addRule(rule);
+      await store.owner.removeRule(rule.id, at(after), after + HOUR);
+      await store.settle(wait(held, after), request(0, after));
+      assert.equal((await store.get([held.id]))[0]?.state, 'waiting');
     });
   });
 

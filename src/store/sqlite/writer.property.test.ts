@@ -50,6 +50,7 @@ class Bench {
   }
 
   now = 1_000_000;
+  readonly expiresAt = new Map<string, number>();
   count = 0;
   /** Every claim ever handed out, old ones too. */
   readonly claims: ClaimedJob[] = [];
@@ -72,7 +73,9 @@ class Bench {
   }
 
   insert(lane: Lane, isClaimed: boolean): void {
-    const result = this.run({ kind: 'insert', jobs: [this.newJob(lane, isClaimed)], limits: this.limits });
+    const job = this.newJob(lane, isClaimed);
+    this.expiresAt.set(job.id, job.expiresAt);
+    const result = this.run({ kind: 'insert', jobs: [job], limits: this.limits });
     if (result.kind === 'refused') return;
     const [inserted] = result.jobs;
     this.accepted.push(inserted?.job.id ?? '');
@@ -117,7 +120,8 @@ class Bench {
   settle(job: ClaimedJob, how: string, claimNext: number): boolean {
     const settlement = settlementOf(job, how, this.now);
     const { settled, next } = this.run({ kind: 'settle', settlement, next: this.request(claimNext) });
-    if (settled && settlement.kind === 'finished') {
+    const isOver = settlement.kind === 'waiting' && this.now >= (this.expiresAt.get(job.id) ?? 0);
+    if (settled && (settlement.kind === 'finished' || isOver)) {
       assert.ok(!this.ended.has(job.id), 'no job ends twice');
       this.ended.add(job.id);
     }

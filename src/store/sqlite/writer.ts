@@ -424,7 +424,6 @@ export class SqliteWriter {
       attemptsMax: Number(row.attempts_max),
       attempts: progress.attempts,
       attemptsSpent: progress.attemptsSpent,
-      expiresAt: Math.max(Number(row.expires_at), this.#lanes.notExpiredBefore(laneId)),
       laneFailures: this.#lanes.health(laneId).failures,
     };
   }
@@ -435,7 +434,7 @@ export class SqliteWriter {
     const before = row === undefined ? null : toProgress(row);
     const settled = before === null ? null : settle(before, settlement, now.steady);
     if (row === undefined || before === null || settled === null) return false;
-    const after = this.#unlessStopped(settled, Number(row.lane), now);
+    const after = this.#unlessTooOld(this.#unlessStopped(settled, Number(row.lane), now), row, now);
     this.#save(row, before, after);
     if (after.result !== before.result) this.#saveAnswer(row, before, after);
     if (settlement.attempt !== null) this.#addAttempt(row, settlement.attempt);
@@ -449,6 +448,14 @@ export class SqliteWriter {
     if (isFinal(job.state)) return job;
     if (job.isCancelled) return stop(job, 'cancel', now);
     return this.#lanes.rulesOf(lane).block === null ? job : stop(job, 'block', now);
+  }
+
+  /** What would be tried again ends if its age is over by now, unless the owner holds it: nothing held ages. */
+  #unlessTooOld(job: Progress, { lane: laneId, expires_at: expiresAt }: Row, now: Now): Progress {
+    const lane = Number(laneId);
+    const endsAt = Math.max(Number(expiresAt), this.#lanes.notExpiredBefore(lane));
+    if (job.state !== 'waiting' || now.steady < endsAt || this.#lanes.rulesOf(lane).hold !== null) return job;
+    return expire(job, now);
   }
 
   #saveAnswer(row: Row, before: Progress, { result }: Progress): void {
@@ -794,8 +801,8 @@ function exportJobOf({ id, lane, data, attemptsMax, acceptedAt }: NewJob, progre
 }
 
 function claimedAtInsert(job: NewJob, lease: Lease): ClaimedJob {
-  const { id, lane, data, attemptsMax, expiresAt } = job;
-  return { id, lane, lease, data, attemptsMax, attempts: 0, attemptsSpent: 0, expiresAt, laneFailures: 0 };
+  const { id, lane, data, attemptsMax } = job;
+  return { id, lane, lease, data, attemptsMax, attempts: 0, attemptsSpent: 0, laneFailures: 0 };
 }
 
 function cutOffAttempt(row: Row, progress: Progress, error: AttemptError, endedAt: number): Attempt {

@@ -94,7 +94,6 @@ function jobTo(destination: string): ClaimedJob {
     attemptsMax: 1,
     attempts: 1,
     attemptsSpent: 0,
-    expiresAt: Number.MAX_SAFE_INTEGER,
     laneFailures: 0,
   };
 }
