@@ -223,7 +223,7 @@ describe('ExportService: redelivering', () => {
     });
     await bench.store.owner.removeRule(rule.id, now, 0);
     await bench.store.owner.cancel(id, now);
-    await bench.store.recover(now, 0);
+    await bench.store.recover(now, { retryMs: 0, ageMs: 1e15, keyMs: 0 });
     await assert.rejects(bench.service.redeliver(id), { code: 'payload_erased', message: /--keep-payloads/ });
     const destination = parseDestination('https://refused.example/in');
     const lane = { client: 'app', destination: destination.uri };
