@@ -59,6 +59,17 @@ for (const shell of SHELLS) {
       );
     });
 
+    it("offers the owner's commands, and the kinds of rules", async () => {
+      const words = async (...typed: string[]) =>
+        (await offered(shell, ['export-service', ...typed, ''])).filter((word) => !word.startsWith('-'));
+      assert.deepEqual(await words('exports'), ['cancel', 'list', 'redeliver', 'show']);
+      assert.deepEqual(await words('rules'), ['add', 'list', 'remove']);
+      assert.deepEqual(await words('rules', 'add'), ['block', 'budget', 'hold']);
+      assert.deepEqual(await offered(shell, ['export-service', 'hold', '--de']), ['--destination']);
+      assert.deepEqual(await offered(shell, ['export-service', 'release', '--al']), ['--all']);
+      assert.deepEqual(await offered(shell, ['export-service', 'ow']), ['owner-link']);
+    });
+
     it("offers a command's own flags and no others", async () => {
       assert.deepEqual(await offered(shell, ['export-service', 'send', '--no-']), [
         '--no-journal',

@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import type { Output } from '../src/command.ts';
 import type { Env } from '../src/config.ts';
 
-type Format = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';
+export type Format = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';
 
 /** Colours text where somebody sees it: on a terminal, and not where `NO_COLOR` is set. */
 export class Paint {
@@ -40,6 +40,21 @@ export function formatDuration(ms: number): string {
   if (hours > 0) return `${formatCount(hours)} h ${minutes % 60} min`;
   if (minutes > 0) return `${minutes} min ${seconds % 60} s`;
   return seconds === 0 && ms > 0 ? '< 1 s' : `${seconds} s`;
+}
+
+const AGES = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+] as const;
+
+/** `just now`, `3 minutes ago`, `1 day ago`; `in 2 hours` for what is still to come. */
+export function formatAgo(ms: number): string {
+  const [unit, size] = AGES.find(([, least]) => Math.abs(ms) >= least) ?? [];
+  if (unit === undefined || size === undefined) return 'just now';
+  const count = Math.floor(Math.abs(ms) / size);
+  const words = `${formatCount(count)} ${unit}${count === 1 ? '' : 's'}`;
+  return ms < 0 ? `in ${words}` : `${words} ago`;
 }
 
 const BYTE_UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];

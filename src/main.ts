@@ -50,6 +50,41 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'exports',
+    {
+      summary: 'See what left and what is on its way; cancel it, or deliver it once more',
+      run: async (args, env, io) => (await import('../cli/exports.ts')).run(args, env, io),
+    },
+  ],
+  [
+    'rules',
+    {
+      summary: 'Say what may leave: block, hold and budget',
+      run: async (args, env, io) => (await import('../cli/rules.ts')).run(args, env, io),
+    },
+  ],
+  [
+    'hold',
+    {
+      summary: 'Let nothing leave for now: of an app, to a destination, or at all',
+      run: async (args, env, io) => (await import('../cli/hold.ts')).run(args, env, io),
+    },
+  ],
+  [
+    'release',
+    {
+      summary: 'Let leave what was held',
+      run: async (args, env, io) => (await import('../cli/release.ts')).run(args, env, io),
+    },
+  ],
+  [
+    'owner-link',
+    {
+      summary: "Print a link that opens the owner's page signed in",
+      run: async (args, env, io) => (await import('../cli/owner-link.ts')).run(args, env, io),
+    },
+  ],
+  [
     'doctor',
     {
       summary: 'Say what is wrong, and what mends it',

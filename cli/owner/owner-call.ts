@@ -1,4 +1,5 @@
 import { exchangeJson } from '../../client/exchange.ts';
+import { OwnerClient } from '../../client/index.ts';
 import type { Arguments, Config, Env, Flags } from '../../src/config.ts';
 import { encode } from '../../src/macaroon/codec.ts';
 import { mint } from '../../src/macaroon/macaroon.ts';
@@ -58,13 +59,38 @@ export async function postAsOwner(path: string, body: object, call: OwnerCall): 
   });
 }
 
+/** What a token that is made here is for: no more than its command does. */
+export interface OwnerScope {
+  readonly method: 'GET' | 'POST' | 'DELETE' | '*';
+  /** Begins with `/owner/`, and may end in `*`. */
+  readonly path: `/owner/${string}`;
+}
+
+/**
+ * A client for the running service, in the owner's name.
+ *
+ * @throws UsageError
+ */
+export function ownerClient({ method, path }: OwnerScope, call: OwnerCall): OwnerClient {
+  const { given, env } = call;
+  return new OwnerClient({
+    url: readUrl(given, env),
+    // A file is read again, and a token of a minute's life made anew, when the service refuses what it was given.
+    token: readGivenToken(given, env) ?? (() => shortToken(method, path, call)),
+    fetch: fetchForServices(env),
+    requestTimeoutMs: ANSWER_TIMEOUT_MS,
+    // Somebody sits there and waits: they are told at once, and can ask again.
+    repeat: { triesMax: 1 },
+  });
+}
+
 /** Null when none is given. */
 function givenToken({ given, env }: OwnerCall): string | null {
   const token = readGivenToken(given, env);
   return typeof token === 'function' ? token() : token;
 }
 
-/** Good for this request and no other, and not for long. */
+/** Good for this and nothing else, and not for long. */
 async function shortToken(method: string, path: string, { config, parts }: OwnerCall): Promise<string> {
   const rootKey = await newestRootKey(parts, config).catch((cause: Error) => {
     throw new Error(
