@@ -25,5 +25,6 @@ export async function openLocalRootKeys(config: Config): Promise<readonly Uint8A
 async function readRootKeys({ store, keyFile, arbiter }: Config): Promise<readonly Uint8Array[]> {
   using secrets = readSecrets(store.path);
   const own = arbiter === null ? await findRootKey(secrets, keyFile) : null;
-  return own === null ? readStoredRing(secrets, () => readStoreKey(secrets, keyFile)) : [own];
+  // Awaited, because the store is closed where this ends.
+  return own === null ? await readStoredRing(secrets, () => readStoreKey(secrets, keyFile)) : [own];
 }
