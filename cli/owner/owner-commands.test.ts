@@ -171,7 +171,7 @@ describe('exports show, cancel', () => {
     const lane = { client: 'steps', destination: 'https://a.example/in' };
     const now = { wall: 0, steady: 0 };
     await fixture.store.claim(lane, { count: 1, now, leaseExpiresAt: 1 });
-    await fixture.store.recover(now, 0);
+    await fixture.store.recover(now, { retryMs: 0, ageMs: 1e15, keyMs: 0 });
     const text = await ok(fixture, ['exports', 'show', id], {});
     assert.match(text, /^ATTEMPT +STARTED +TOOK +ADDRESS +STATUS +ERROR$/m);
     assert.match(text, /^ +1 {2}1970-01-01T.* - +- +answer_unknown: The service stopped/m);

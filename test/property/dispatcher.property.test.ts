@@ -283,7 +283,7 @@ class World implements Deliverer {
       attemptsMax,
       idempotencyKey: key === null ? null : String(key),
     }));
-    const submission = this.#service.submit(requests, client).catch((error: unknown) => {
+    const submission = this.#service.submit(requests, { client, peer: null }).catch((error: unknown) => {
       if (!(error instanceof ExportError)) throw error;
     });
     this.#submissions.add(submission);
