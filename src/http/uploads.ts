@@ -10,11 +10,17 @@ export interface UploadLimits {
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** A body in memory. */
+/** A body in memory, or another thing that came from outside and counts like one. */
 interface Upload {
   bytes: number;
   /** Ends it as refused; null once it has arrived. */
   refuse: ((error: ExportError) => void) | null;
+}
+
+/** Something else than a body that counts with the bodies; see {@link Uploads.count}. */
+export interface Counted extends Disposable {
+  /** It takes so many bytes now. */
+  set(bytes: number): void;
 }
 
 /**
@@ -24,7 +30,7 @@ interface Upload {
  */
 export class Uploads {
   readonly #limits: UploadLimits;
-  readonly #uploads = new Map<IncomingMessage, Upload>();
+  readonly #uploads = new Map<object, Upload>();
   #bytesHeld = 0;
 
   constructor(limits: UploadLimits) {
@@ -74,14 +80,54 @@ export class Uploads {
 
   /** The body is in memory no longer. Harmless when repeated. */
   release(request: IncomingMessage): void {
-    this.#bytesHeld -= this.#uploads.get(request)?.bytes ?? 0;
-    this.#uploads.delete(request);
+    this.#release(request);
+  }
+
+  /**
+   * Counts what is not a body: what came in over a WebSocket. Until it is disposed.
+   *
+   * @param refuse is called when it is the largest and all together are too much; it counts no more then. Null for what
+   *   has arrived and is done with in a moment
+   */
+  count(refuse: (() => void) | null): Counted {
+    const key = {};
+    const end = (): void => this.#release(key);
+    const upload: Upload = {
+      bytes: 0,
+      refuse:
+        refuse &&
+        (() => {
+          upload.refuse = null;
+          end();
+          refuse();
+        }),
+    };
+    this.#uploads.set(key, upload);
+    return {
+      set: (bytes) => {
+        if (!this.#uploads.has(key)) return;
+        const more = bytes - upload.bytes;
+        upload.bytes = bytes;
+        this.#bytesHeld += more;
+        if (more > 0) this.#makeRoom();
+      },
+      [Symbol.dispose]: end,
+    };
+  }
+
+  #release(key: object): void {
+    this.#bytesHeld -= this.#uploads.get(key)?.bytes ?? 0;
+    this.#uploads.delete(key);
   }
 
   #add(upload: Upload, bytes: number): void {
     upload.bytes += bytes;
     this.#bytesHeld += bytes;
     if (upload.bytes > this.#limits.bodyBytesMax) upload.refuse?.(this.#tooLarge());
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
     while (this.#bytesHeld > this.#limits.uploadsBytesMax) {
       const largest = this.#largestArriving();
       // What has arrived is stored and gone in a moment.

@@ -49,6 +49,7 @@ export class RootKeyRing implements AsyncDisposable {
   #unsaved: Addition[] = [];
   /** Of each key, the last use that is written or about to be. */
   readonly #recorded = new WeakMap<Uint8Array, number>();
+  readonly #usedByUs = new WeakSet<Uint8Array>();
   #hasUses = false;
   #cancelRecording: Cancel = () => {};
   /** One exchange with the store after the other. */
@@ -77,7 +78,10 @@ export class RootKeyRing implements AsyncDisposable {
     if (entry === undefined) return;
     const now = this.#parts.clock.steady();
     entry.usedAt = now;
-    if (now - (this.#recorded.get(key) ?? 0) < RECORD_AFTER_MS) return;
+    // The first use since our start is written at once: uses that a kill forgets would make a key in use look unused.
+    const isKnown = this.#usedByUs.has(key);
+    this.#usedByUs.add(key);
+    if (isKnown && now - (this.#recorded.get(key) ?? 0) < RECORD_AFTER_MS) return;
     this.#recorded.set(key, now);
     this.#hasUses = true;
     this.#cancelRecording();

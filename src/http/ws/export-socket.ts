@@ -1,16 +1,21 @@
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Clock } from '../../export/clock.ts';
+import type { Uploads } from '../uploads.ts';
 import type { FrameAnswer, FrameEndpoint } from './frame-endpoint.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { Inbound } from './inbound.ts';
 import { Outbox } from './outbox.ts';
 import { Pushes } from './pushes.ts';
 import type { SocketLimits } from './socket-limits.ts';
 
 export interface ExportSocketParts {
   readonly ws: WebSocket;
-  /** What is below it. */
+  /** What is below it, and what came of it together with the handshake, in bytes. */
   readonly connection: Socket;
+  readonly headBytes: number;
+  /** What it holds in memory counts here. */
+  readonly uploads: Uploads;
   /** The token of the handshake, judged anew for every frame. */
   readonly tokenText: string | undefined;
   /** The client's address; null when it is gone already. */
@@ -25,6 +30,8 @@ export interface ExportSocketParts {
 
 /** Close codes of RFC 6455, section 7.4.1. */
 const GOING_AWAY = 1_001;
+/** Of the IANA registry. */
+const TRY_AGAIN_LATER = 1_013;
 
 /**
  * One app's WebSocket: frames in, answers out in the order of the frames, and in between what becomes of the exports.
@@ -37,6 +44,7 @@ export class ExportSocket {
   readonly #outbox: Outbox;
   readonly #pushes: Pushes;
   readonly #heartbeat: Heartbeat;
+  readonly #inbound: Inbound;
   /** Frames that came in one piece with others, and wait for their turn: no more than one read gives. */
   readonly #frames: Buffer[] = [];
   #framesUnderWay = 0;
@@ -61,6 +69,7 @@ export class ExportSocket {
       ask: () => this.#outbox.ping(),
       onSilence: () => ws.terminate(),
     });
+    this.#inbound = new Inbound(parts.uploads, parts.headBytes, () => this.#refuseUpload());
     this.#listen();
   }
 
@@ -76,9 +85,13 @@ export class ExportSocket {
   }
 
   #listen(): void {
-    const { ws } = this.#parts;
+    const { ws, connection } = this.#parts;
     ws.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary));
+    // After the library's own listener, which has found the messages in it.
+    connection.on('data', ({ length }: Buffer) => this.#inbound.received(length));
+    ws.on('pong', (data) => this.#inbound.ended(data.length));
     ws.on('ping', (data) => {
+      this.#inbound.ended(data.length);
       this.#outbox.pong(data);
       this.#goOn();
     });
@@ -88,9 +101,11 @@ export class ExportSocket {
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
+    this.#inbound.ended(data.length);
     // Binary frames are ignored, as the original does: JSON is text.
     if (isBinary || this.#parts.ws.readyState !== WebSocket.OPEN) return;
     this.#frames.push(data);
+    this.#inbound.keep(data.length);
     this.#goOn();
   }
 
@@ -115,10 +130,11 @@ export class ExportSocket {
     const { endpoint, tokenText, peer, takeSeat } = this.#parts;
     this.#framesUnderWay += 1;
     const answer = endpoint.answer(frame, { tokenText, peer }, takeSeat);
-    this.#lastAnswer = this.#lastAnswer.then(async () => this.#finish(await answer));
+    this.#lastAnswer = this.#lastAnswer.then(async () => this.#finish(await answer, frame.length));
   }
 
-  #finish({ text, watched }: FrameAnswer): void {
+  #finish({ text, watched }: FrameAnswer, frameBytes: number): void {
+    this.#inbound.forget(frameBytes);
     this.#framesUnderWay -= 1;
     this.#outbox.send(text);
     if (watched !== null) this.#watch(watched);
@@ -141,8 +157,16 @@ export class ExportSocket {
 
   #end(): void {
     this.#frames.length = 0;
+    this.#inbound[Symbol.dispose]();
     this.#heartbeat[Symbol.dispose]();
     this.#pushes[Symbol.dispose]();
+  }
+
+  /** What it has sent of a message is in memory until the connection is gone, so it is not waited for its goodbye. */
+  #refuseUpload(): void {
+    const { ws } = this.#parts;
+    ws.close(TRY_AGAIN_LATER, 'Too much is uploaded at once. Send it again later.');
+    ws.terminate();
   }
 
   /** While frames are under way their client may be waiting for us, and we do not listen. */

@@ -9,7 +9,7 @@ import { owesAnswer } from '../client-error.ts';
 import { peerOf } from '../peer.ts';
 import { NO_SUCH_PATH } from '../problem.ts';
 import { requestPath } from '../request-path.ts';
-import { ExportSocket } from './export-socket.ts';
+import { ExportSocket, type ExportSocketParts } from './export-socket.ts';
 import { FrameEndpoint, type FrameEndpointParts, SOCKET_PATH } from './frame-endpoint.ts';
 import { checkHandshake, WEBSOCKET_VERSION } from './handshake.ts';
 import { SOCKET_LIMITS, type SocketLimits } from './socket-limits.ts';
@@ -66,7 +66,9 @@ export class ExportSockets {
     app.server.on('upgrade', (request: IncomingMessage, connection: Socket, head: Buffer) => {
       // We speak no subprotocol, so what a client offers is not looked at.
       delete request.headers['sec-websocket-protocol'];
-      this.#server.handleUpgrade(request, connection, head, (ws) => this.#open(ws, request, connection));
+      this.#server.handleUpgrade(request, connection, head, (ws) =>
+        this.#open(ws, request, { connection, headBytes: head.length, uploads: app.uploads }),
+      );
     });
   }
 
@@ -105,12 +107,16 @@ export class ExportSockets {
     }
   }
 
-  #open(ws: WebSocket, request: IncomingMessage, connection: Socket): void {
+  #open(
+    ws: WebSocket,
+    request: IncomingMessage,
+    below: Pick<ExportSocketParts, 'connection' | 'headBytes' | 'uploads'>,
+  ): void {
     const { service, clock } = this.#parts;
     const seats = new Seats(this.#limits.watchedPerSocketMax, this.#seats);
     const socket = new ExportSocket({
       ws,
-      connection,
+      ...below,
       tokenText: presentedToken(request.headersDistinct),
       peer: peerOf(request),
       endpoint: this.#endpoint,

@@ -47,6 +47,62 @@ async function deafClient(fixture: HttpFixture, exports: number): Promise<RawSoc
   return raw;
 }
 
+describe('clients that begin messages and never end them', () => {
+  const HALF = Buffer.alloc(3_000, '[');
+  const BOUND = { serverLimits: { uploadsBytesMax: 10_000 }, settings: { bodyBytesMax: 2_500 } };
+
+  /** A text frame of the largest size, as far as it goes. */
+  const begun = (bytes: number): Buffer =>
+    frameBytes(HALF.toString('latin1', 0, 2_500)).subarray(0, 8 + bytes);
+
+  it('take no more of memory than all bodies may: the largest goes, with 1013', async () => {
+    await using fixture = await HttpFixture.start(BOUND);
+    const raws: RawSocket[] = [];
+    // 2,407 bytes each with their headers: four of them, and the fifth is one too many.
+    for (const bytes of [2_400, 2_399, 2_390, 2_380]) {
+      const raw = await RawSocket.open(fixture.port);
+      raws.push(raw);
+      raw.write(begun(bytes));
+    }
+    await until(async () => {
+      await fixture.send({ method: 'GET', path: '/healthz' });
+      return fixture.server.uploadedBytes > 9_000;
+    });
+    await using other = await SocketClient.open(fixture.port);
+    other.send(FRESH);
+    await other.next();
+    const fifth = await RawSocket.open(fixture.port);
+    raws.push(fifth);
+    fifth.write(begun(1_000));
+    const [closed] = raws;
+    assert.equal((await closed?.next())?.payload.readUInt16BE(0), 1_013);
+    // A whole body goes through, and who is not the largest stays.
+    assert.equal((await fixture.send({ method: 'GET', path: '/healthz' })).status, 200);
+    assert.ok(fixture.server.uploadedBytes < 9_000, `${fixture.server.uploadedBytes}`);
+    for (const raw of raws) raw[Symbol.dispose]();
+    await until(async () => {
+      await fixture.send({ method: 'GET', path: '/healthz' });
+      return fixture.server.uploadedBytes === 0;
+    });
+  });
+
+  it('what has ended does not count, whole or in pieces, with pings between', async () => {
+    await using fixture = await HttpFixture.start(BOUND);
+    using raw = await RawSocket.open(fixture.port);
+    const text = JSON.stringify(FRESH);
+    for (let n = 0; n < 200; n += 1) {
+      raw.write(frameBytes(text));
+      await raw.next();
+      raw.write(frameBytes('', { opcode: OPCODE.ping }));
+      await raw.next();
+      raw.write(frameBytes(text.slice(0, 9), { fin: false }));
+      raw.write(frameBytes(text.slice(9), { opcode: OPCODE.more }));
+      await raw.next();
+    }
+    assert.ok(fixture.server.uploadedBytes < 200, `${fixture.server.uploadedBytes}`);
+  });
+});
+
 describe('a client that does not read', () => {
   it('is pushed to no further than its outbox, and all the rest when it reads again', async () => {
     await using fixture = await HttpFixture.start(MANY);
