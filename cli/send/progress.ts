@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import type { Output } from '../../src/command.ts';
 import type { Env } from '../../src/config.ts';
 import { formatCount, formatDuration, formatExports, Paint } from '../terminal.ts';
@@ -124,6 +125,5 @@ export class ProgressLine implements Disposable {
 }
 
 function visibleLength(text: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
-  return text.replaceAll(/\x1b\[\d+m/g, '').length;
+  return stripVTControlCharacters(text).length;
 }
