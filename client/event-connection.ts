@@ -1,3 +1,4 @@
+import { ExportClientError } from './errors.ts';
 import { EventParser, type ServerEvent } from './event-source.ts';
 import { connectionError, refusalOf, timedOut } from './exchange.ts';
 import { unexpectedAnswer } from './status.ts';
@@ -44,7 +45,7 @@ export async function* readEvents(request: EventRequest): AsyncGenerator<ServerE
   } catch (error) {
     signal?.throwIfAborted();
     if (watchdog.hasBarked) throw timedOut(url, silenceMsMax);
-    throw isOurs(error) ? error : connectionError(url, error);
+    throw error instanceof ExportClientError ? error : connectionError(url, error);
   } finally {
     watchdog.stop();
     signal?.removeEventListener('abort', abort);
@@ -73,11 +74,6 @@ async function* pieces({ body }: Response): AsyncGenerator<string, void, void> {
     if (done) return;
     yield decoder.decode(value, { stream: true });
   }
-}
-
-/** What says by itself what happened. */
-function isOurs(error: unknown): boolean {
-  return error instanceof Error && /^Export\w+Error$/.test(error.name);
 }
 
 /** Barks when it has not been fed for a while. */
