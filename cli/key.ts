@@ -16,11 +16,10 @@ import {
   UsageError,
 } from '../src/config.ts';
 import { signingKeySet } from '../src/http/signing-keys.ts';
-
 import { readPublicSigningKeys } from '../src/keys/signing-keys.ts';
 import { readStoreKey } from '../src/keys/store-keys.ts';
 import { readSecrets } from '../src/store/sqlite/sqlite-job-store.ts';
-import { OWNER_FLAGS, OWNER_SETTINGS, OWNER_TOKEN_HELP, postAsOwner } from './owner/owner-call.ts';
+import { OWNER_FLAGS, OWNER_SETTINGS, OWNER_TOKEN_HELP, ownerClient } from './owner/owner-call.ts';
 import { fetchForServices, readUrl } from './service-access.ts';
 import { systemParts, type TokenParts } from './token/parts.ts';
 
@@ -41,6 +40,8 @@ const SHOW_FLAGS = {
 } as const satisfies Flags;
 
 const ROTATE_FLAGS = { ...OWNER_FLAGS, ...JSON_FLAG } as const satisfies Flags;
+
+const ROTATE_SCOPE = { method: 'POST', path: '/owner/signing-key/rotate' } as const;
 
 const SHOW_SETTINGS: readonly SettingKey[] = ['dataDir', 'keyFile', 'store'];
 
@@ -72,7 +73,7 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
     {
       flags: ROTATE_FLAGS,
       settings: OWNER_SETTINGS,
-      run: async (call) => (await postAsOwner('/owner/signing-key/rotate', {}, call)) as WireSigningKeys,
+      run: (call) => ownerClient(ROTATE_SCOPE, call).rotateSigningKey(),
     },
   ],
 ]);

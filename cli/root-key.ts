@@ -1,3 +1,4 @@
+import type { WireRootKeyRefresh } from '../client/index.ts';
 import { type CommandIo, EXIT, type ExitCode } from '../src/command.ts';
 import { flagRow, HELP_ROW, renderRows, renderSettings, renderText } from '../src/config/help.ts';
 import {
@@ -10,7 +11,7 @@ import {
   settingFlags,
   UsageError,
 } from '../src/config.ts';
-import { OWNER_FLAGS, OWNER_SETTINGS, OWNER_TOKEN_HELP, postAsOwner } from './owner/owner-call.ts';
+import { OWNER_FLAGS, OWNER_SETTINGS, OWNER_TOKEN_HELP, ownerClient } from './owner/owner-call.ts';
 import { systemParts, type TokenParts } from './token/parts.ts';
 
 const FLAGS = {
@@ -24,11 +25,7 @@ const FLAGS = {
   json: { names: ['--json'], placeholder: null, meaning: "Print the service's answer as JSON" },
 } as const satisfies Flags;
 
-/** What the service answers. */
-interface RefreshAnswer {
-  readonly keys: number;
-  readonly dropped: number;
-}
+const SCOPE = { method: 'POST', path: '/owner/root-key/refresh' } as const;
 
 /** `export-service root-key refresh`. */
 export async function run(
@@ -45,11 +42,9 @@ export async function run(
   if (name !== 'refresh') throw new UsageError(`${missingAction(name)}; root-key --help tells about it`);
   const given = readArguments(rest, { ...FLAGS, ...settingFlags(OWNER_SETTINGS) });
   const { config } = loadConfig(given, env);
-  const wanted = { drop_old: given.isOn('dropOld') };
-  const answer = await postAsOwner('/owner/root-key/refresh', wanted, { given, env, config, parts });
-  io.stdout.write(
-    given.isOn('json') ? `${JSON.stringify(answer, null, 2)}\n` : inWords(answer as RefreshAnswer),
-  );
+  const owner = ownerClient(SCOPE, { given, env, config, parts });
+  const answer = await owner.refreshRootKey({ dropOld: given.isOn('dropOld') });
+  io.stdout.write(given.isOn('json') ? `${JSON.stringify(answer, null, 2)}\n` : inWords(answer));
   return EXIT.done;
 }
 
@@ -58,7 +53,7 @@ function missingAction(name: string | undefined): string {
   return name === undefined ? choice : `${choice}, not ${quote(name)}`;
 }
 
-function inWords({ keys, dropped }: RefreshAnswer): string {
+function inWords({ keys, dropped }: WireRootKeyRefresh): string {
   const good = keys === 1 ? '1 root key is good now' : `${keys} root keys are good now`;
   if (dropped === 0) return `The arbiter gave a new root key: ${good}.\n`;
   const old = dropped === 1 ? '1 old one was dropped' : `${dropped} old ones were dropped`;

@@ -60,6 +60,7 @@ export type {
   WirePoll,
   WireProblem,
   WireResponse,
+  WireRootKeyRefresh,
   WireRule,
   WireSigningKey,
   WireSigningKeys,

@@ -13,7 +13,9 @@ import type {
   WireNewRule,
   WireOwnedExport,
   WirePage,
+  WireRootKeyRefresh,
   WireRule,
+  WireSigningKeys,
   WireState,
   WireSummary,
 } from './wire.ts';
@@ -153,6 +155,20 @@ export class OwnerClient {
   /** Takes a rule away; what it held leaves. */
   async removeRule(id: string, { signal }: RequestOptions = {}): Promise<void> {
     await this.#change('DELETE', `/rules/${encodeURIComponent(id)}`, {}, signal);
+  }
+
+  /** Has the service ask its arbiter for a new root key; `dropOld` ends every token in the field. */
+  async refreshRootKey({
+    dropOld = false,
+    signal,
+  }: { dropOld?: boolean } & RequestOptions = {}): Promise<WireRootKeyRefresh> {
+    const body = { drop_old: dropOld };
+    return (await this.#change('POST', '/root-key/refresh', body, signal)) as WireRootKeyRefresh;
+  }
+
+  /** Has deliveries signed with a new key; the old one stays published for a day. */
+  async rotateSigningKey({ signal }: RequestOptions = {}): Promise<WireSigningKeys> {
+    return (await this.#change('POST', '/signing-key/rotate', {}, signal)) as WireSigningKeys;
   }
 
   /** Makes a one-time code for the owner's page: `URL/ui/#code=CODE`, good for 10 minutes. */

@@ -178,6 +178,14 @@ export interface WireRule {
   created_at: string;
 }
 
+/** What a new root key from the arbiter changed. */
+export interface WireRootKeyRefresh {
+  /** Keys that are good now. */
+  keys: number;
+  /** Keys that are no more. */
+  dropped: number;
+}
+
 /** A one-time code that opens the owner's page. */
 export interface WireLink {
   code: string;

@@ -1,4 +1,3 @@
-import { exchangeJson } from '../../client/exchange.ts';
 import { OwnerClient } from '../../client/index.ts';
 import type { Arguments, Config, Env, Flags } from '../../src/config.ts';
 import { encode } from '../../src/macaroon/codec.ts';
@@ -38,27 +37,6 @@ export interface OwnerCall {
   readonly parts: TokenParts;
 }
 
-/**
- * Asks the running service for something that is the owner's.
- *
- * @param path begins with `/owner/`
- * @returns the JSON of its answer
- * @throws UsageError
- * @throws ExportClientError when the service refuses, ExportConnectionError when no answer comes
- */
-export async function postAsOwner(path: string, body: object, call: OwnerCall): Promise<unknown> {
-  const { given, env } = call;
-  const url = readUrl(given, env) + path;
-  const token = givenToken(call) ?? (await shortToken('POST', path, call));
-  return exchangeJson({
-    fetch: fetchForServices(env),
-    url,
-    headers: { 'content-type': 'application/json', 'x-api-key': token },
-    body: JSON.stringify(body),
-    timeoutMs: ANSWER_TIMEOUT_MS,
-  });
-}
-
 /** What a token that is made here is for: no more than its command does. */
 export interface OwnerScope {
   readonly method: 'GET' | 'POST' | 'DELETE' | '*';
@@ -82,12 +60,6 @@ export function ownerClient({ method, path }: OwnerScope, call: OwnerCall): Owne
     // Somebody sits there and waits: they are told at once, and can ask again.
     repeat: { triesMax: 1 },
   });
-}
-
-/** Null when none is given. */
-function givenToken({ given, env }: OwnerCall): string | null {
-  const token = readGivenToken(given, env);
-  return typeof token === 'function' ? token() : token;
 }
 
 /** Good for this and nothing else, and not for long. */
