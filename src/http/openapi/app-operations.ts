@@ -2,7 +2,7 @@ import type { HttpSettings } from '../http-settings.ts';
 import type { ProblemCode } from '../problem.ts';
 import type { JsonSchema, JsonSchemaReference } from '../schema/json-schema.ts';
 import { BATCH_ELEMENTS_MAX, IDEMPOTENCY_KEY_SCHEMA } from '../schema/request-schemas.ts';
-import type { Content, Operation, Parameter } from './operation.ts';
+import { type Content, type Operation, type Parameter, TOKEN_REFUSALS } from './operation.ts';
 
 const ID = '01a2b3c4-d5e6-7f80-9a0b-1c2d3e4f5061';
 const URI = 'https://lab.example/in';
@@ -145,12 +145,7 @@ const ANSWER: Operation['answer'] = {
 
 /** In the order of judgement; those that only some configurations know are left out where they are not known. */
 const REFUSALS: readonly ProblemCode[] = [
-  'no_root_key',
-  'missing_token',
-  'malformed_token',
-  'invalid_token',
-  'caveat_refused',
-  'caveat_missing',
+  ...TOKEN_REFUSALS,
   'payload_too_large',
   'invalid_json',
   'invalid_request',

@@ -46,6 +46,16 @@ export interface Operation {
   readonly example?: string;
 }
 
+/** What every route that asks for a token may answer before it looks at the request, in the order of judgement. */
+export const TOKEN_REFUSALS: readonly ProblemCode[] = [
+  'no_root_key',
+  'missing_token',
+  'malformed_token',
+  'invalid_token',
+  'caveat_refused',
+  'caveat_missing',
+];
+
 /** The headings of the API page, in their order. */
 export const TAGS = {
   Exports: 'What apps call.',

@@ -19,7 +19,7 @@ import {
   SESSION_SCHEMA,
   SUMMARY_QUERY_SCHEMA,
 } from '../schema/owner-schemas.ts';
-import type { Content, Operation, Parameter } from './operation.ts';
+import { type Content, type Operation, type Parameter, TOKEN_REFUSALS } from './operation.ts';
 
 const EVENTS_DESCRIPTION = `Server-sent events, in one order, without payloads:
 
@@ -196,17 +196,7 @@ function json(description: string, schema: JsonSchema): Operation['answer'] {
 
 /** Those that every route of the owner has, around its own. */
 function refusals(...own: readonly ProblemCode[]): readonly ProblemCode[] {
-  return [
-    'no_root_key',
-    'missing_token',
-    'malformed_token',
-    'invalid_token',
-    'caveat_refused',
-    'caveat_missing',
-    ...own,
-    'store_unavailable',
-    'internal_error',
-  ];
+  return [...TOKEN_REFUSALS, ...own, 'store_unavailable', 'internal_error'];
 }
 
 function id(what: string): Parameter {
