@@ -22,6 +22,8 @@ export interface ArbiterTokenOptions {
   readonly identity?: string;
   /** Where the box mounts `ARBITER_TOKEN` and `ZMQ_PUBLIC_KEY`. Default: `/run/secrets`. */
   readonly secretsDir?: string;
+  /** Ends an ask that is under way, with its reason. Default: none does. */
+  readonly signal?: AbortSignal;
 }
 
 /** What an `ExportClient` takes as its `token`. */
@@ -74,6 +76,7 @@ function withDefaults(options: ArbiterTokenOptions): Asked {
     endpoint: process.env.DATABOX_ARBITER_ENDPOINT || ENDPOINT_IN_A_BOX,
     identity: process.env.DATABOX_LOCAL_NAME || hostname(),
     secretsDir: SECRETS_DIR,
+    signal: new AbortController().signal,
     ...(Object.fromEntries(given) as Pick<Asked, 'destination'>),
   };
 }
@@ -86,11 +89,12 @@ async function ask(asked: Asked, clock: Clock): Promise<string> {
 }
 
 /** The arbiter compares the caveats with those of the grant, so there is exactly the one that a box grants. */
-async function exchange(client: ArbiterClient, { destination, path, service }: Asked): Promise<ZestAnswer> {
+async function exchange(client: ArbiterClient, asked: Asked): Promise<ZestAnswer> {
+  const { destination, path, service, signal } = asked;
   const wanted = { method: 'POST', path, target: service, caveats: [{ destination }] };
   const request = { method: 'POST', path: '/token', payload: Buffer.from(JSON.stringify(wanted)) } as const;
   try {
-    return await client.ask(request, new AbortController().signal);
+    return await client.ask(request, signal);
   } catch (error) {
     if (!(error instanceof ArbiterError)) throw error;
     throw new ArbiterTokenError(error.isUnreadable ? 'unreadable' : 'unreachable', error.message, error);

@@ -3,7 +3,7 @@ import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ArbiterClient, type Ask } from '../../src/arbiter/arbiter-client.ts';
 import { readCredentials } from '../../src/arbiter/credentials.ts';
-import { ZEST_CODES, type ZestAnswer } from '../../src/arbiter/zest.ts';
+import { ZEST_CODES } from '../../src/arbiter/zest.ts';
 import { systemClock } from '../../src/export/clock.ts';
 import { makeCurveKeys } from './arbiter-server.ts';
 import { DemoError } from './demo-process.ts';
@@ -79,30 +79,6 @@ export class Box {
     for (const [file, secret] of Object.entries(secrets))
       await writeFile(path.join(this.secretsOf(name), file), secret, { mode: 0o400 });
   }
-}
-
-/**
- * What an app of the box does before it exports: it asks the arbiter for a token to this destination.
- *
- * @param secretsDir the app's own
- */
-export async function askForToken(
-  app: string,
-  secretsDir: string,
-  endpoint: string,
-  destination: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const credentials = readCredentials(secretsDir);
-  const client = await ArbiterClient.load({ endpoint, identity: app, credentials, clock: systemClock });
-  const route = { method: 'POST', path: '/lp/export', target: SERVICE };
-  const answer: ZestAnswer = await client.ask(
-    asked('/token', { ...route, caveats: [{ destination }] }),
-    signal,
-  );
-  if (answer.code !== ZEST_CODES.content)
-    throw new DemoError(`The arbiter answered ${answer.code} when ${app} asked for a token.`);
-  return Buffer.from(answer.payload).toString();
 }
 
 function asked(what: string, payload: object): Ask {

@@ -16,13 +16,14 @@ import {
   type ExportStatus,
   type FinishedExport,
 } from '../../client/index.ts';
+import { arbiterToken } from '../../client-arbiter/index.ts';
 import { type CommandIo, EXIT, type Output } from '../../src/command.ts';
 import { flagRow, renderRows, renderText } from '../../src/config/help.ts';
 import { asksForHelp, type Env, type Flags, readArguments } from '../../src/config.ts';
 import { Interruption } from '../interruption.ts';
 import { fetchTrusting } from '../service-access.ts';
 import { Paint, printable } from '../terminal.ts';
-import { askForToken, Box } from './box.ts';
+import { Box } from './box.ts';
 import { DemoError, DemoProcess } from './demo-process.ts';
 import type { Delivery } from './destination.ts';
 
@@ -214,7 +215,13 @@ async function setStage(env: Env, page: Page, signal: AbortSignal): Promise<Stag
   await box.grant(arbiter.url, APP, destinationUrl, signal);
   page.done('grant', `${APP} may export to this destination and no other`);
 
-  const token = await askForToken(APP, box.secretsOf(APP), arbiter.url, destinationUrl, signal);
+  const token = await arbiterToken({
+    destination: destinationUrl,
+    endpoint: arbiter.url,
+    identity: APP,
+    secretsDir: box.secretsOf(APP),
+    signal,
+  })();
   page.done('token', 'from the arbiter, asked for by the app');
 
   const owned = cleanUp.move();
