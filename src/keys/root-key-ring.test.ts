@@ -137,6 +137,21 @@ describe('the use of a key', () => {
     assert.equal(fixture.secrets.writes, written + 2);
   });
 
+  it('keeps a key through any number of kills within an hour, each of which brings another key', async () => {
+    const fixture = new Fixture();
+    await (await fixture.open()).add(keyOf('in use'));
+    for (let kills = 1; kills <= 2 * RING_KEYS_MAX; kills += 1) {
+      // Not disposed of: what it had not written is gone.
+      const ring = await fixture.open();
+      await ring.add(keyOf(`${kills}`));
+      fixture.clock.advance(1_000);
+      const inUse = ring.keys.find((key) => Buffer.from(key).toString() === 'in use');
+      ring.used(inUse ?? assert.fail(`after ${kills} kills`));
+      await fixture.settle();
+    }
+    assert.ok(names(await fixture.open()).includes('in use'));
+  });
+
   it('is written down at the stop, so that the next start knows which key is needed', async () => {
     const fixture = new Fixture();
     const ring = await fixture.open();
