@@ -30,24 +30,31 @@ export const LANE: Lane = { client: 'app', destination: 'https://a.example/in' }
 export const OTHER_LANE: Lane = { client: 'app', destination: 'https://b.example/in' };
 const ANSWER: JobResult = { kind: 'answer', answer: { status: 200, body: 'thanks', truncated: false } };
 
-/**
- * What every store promises. A store is done when this suite passes; a new promise is first a case here.
- */
-export function describeJobStore(
-  name: string,
-  open: (retention: PayloadRetention) => Promise<StoreUnderTest>,
-): void {
-  /** A test with a fresh store, closed afterwards. */
-  const promises = (
-    promise: string,
-    test: (store: JobStore, context: StoreUnderTest) => Promise<void>,
-    retention: PayloadRetention = { keepsPayloads: false },
-  ): void => {
+/** Opens a store of its own, with this kept of payloads. */
+export type OpenStore = (retention: PayloadRetention) => Promise<StoreUnderTest>;
+
+/** A promise of a store, as a test with a fresh one, closed afterwards. */
+export type Promises = (
+  promise: string,
+  test: (store: JobStore, context: StoreUnderTest) => Promise<void>,
+  retention?: PayloadRetention,
+) => void;
+
+/** Makes the tests of a suite. @param kept what a store does with payloads, where a promise does not say */
+export function promisesOf(open: OpenStore, kept: PayloadRetention = { keepsPayloads: false }): Promises {
+  return (promise, test, retention = kept) => {
     it(promise, async () => {
       await using context = await open(retention);
       await test(context.store, context);
     });
   };
+}
+
+/**
+ * What every store promises. A store is done when this suite passes; a new promise is first a case here.
+ */
+export function describeJobStore(name: string, open: OpenStore): void {
+  const promises = promisesOf(open);
 
   describe(`${name}: taking in`, () => {
     promises('an inserted job is queued and can be read', async (store) => {

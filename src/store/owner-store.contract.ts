@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { describe, it } from 'node:test';
+import { describe } from 'node:test';
 import type { ExportJob } from '../export/job.ts';
 import type { InsertResult, JobStore, NewJob } from '../export/job-store.ts';
 import type { ExportPage, ExportQuery, RedeliverResult, Redelivery } from '../export/owner-store.ts';
@@ -18,27 +18,20 @@ import {
   LONGEST,
   NOW,
   newJob,
+  type OpenStore,
   OTHER_LANE,
+  promisesOf,
   release,
   request,
-  type StoreUnderTest,
   wait,
 } from './job-store.contract.ts';
 
 const LIMITS = { pendingMax: 1_000, acceptsNew: true, now: at(NOW) };
 
 /** What every store promises the owner: a rule counts from the commit that holds it. */
-export function describeOwnerStore(name: string, open: () => Promise<StoreUnderTest>): void {
+export function describeOwnerStore(name: string, open: OpenStore): void {
   describeRedelivery(name, open);
-  const promises = (
-    promise: string,
-    test: (store: JobStore, context: StoreUnderTest) => Promise<void>,
-  ): void => {
-    it(promise, async () => {
-      await using context = await open();
-      await test(context.store, context);
-    });
-  };
+  const promises = promisesOf(open);
 
   describe(`${name}: rules`, () => {
     promises(
@@ -402,17 +395,8 @@ export function describeOwnerStore(name: string, open: () => Promise<StoreUnderT
 }
 
 /** What redelivering promises; a part of {@link describeOwnerStore}. */
-function describeRedelivery(name: string, open: () => Promise<StoreUnderTest>): void {
-  /** With payloads that stay. */
-  const promises = (
-    promise: string,
-    test: (store: JobStore, context: StoreUnderTest) => Promise<void>,
-  ): void => {
-    it(promise, async () => {
-      await using context = await open();
-      await test(await context.reopen({ keepsPayloads: true }), context);
-    });
-  };
+function describeRedelivery(name: string, open: OpenStore): void {
+  const promises = promisesOf(open, { keepsPayloads: true });
   const again = (changes: Partial<Redelivery> = {}): Redelivery => ({
     id: randomUUID(),
     acceptedAt: NOW + HOUR,

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
-import { NOT_KEPT } from '../../../test/support/store-keys.ts';
 import { openStore } from '../../../test/support/temporary-store.ts';
 import type { NewJob, PayloadRetention } from '../../export/job-store.ts';
 import { NO_REPORT } from '../../export/lane-health.ts';
@@ -40,7 +39,7 @@ async function open(retention: PayloadRetention): Promise<StoreUnderTest> {
 }
 
 describeJobStore('SqliteJobStore', open);
-describeOwnerStore('SqliteJobStore', () => open(NOT_KEPT));
+describeOwnerStore('SqliteJobStore', open);
 
 describe('SqliteJobStore: its file', () => {
   it('one operation that breaks a rule of the store fails alone, and not all that share its commit', async () => {
