@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { request } from 'undici';
 import type { WireProblem } from '../../client/wire.ts';
 import { runMain } from '../support/captured-io.ts';
 import * as nasty from '../support/destinations/nasty.ts';
+import { firstLineOf } from '../support/first-line.ts';
 import { LAUNCHER, tokenFor } from '../support/service.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
 
@@ -19,11 +19,9 @@ async function started(args: readonly string[], env: Readonly<Record<string, str
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const exited = once(child, 'exit');
-  const [line] = (await Promise.race([once(createInterface({ input: child.stdout }), 'line'), exited])) as [
-    string,
-  ];
+  const line = await firstLineOf(child);
   return {
-    url: /http:\S+/.exec(String(line))?.[0] ?? '',
+    url: /http:\S+/.exec(line)?.[0] ?? '',
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL');
       await exited;

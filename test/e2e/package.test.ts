@@ -3,10 +3,10 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { firstLineOf } from '../support/first-line.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
 
 const run = promisify(execFile);
@@ -38,7 +38,7 @@ it('what npm pack gives installs in an empty directory and exports there', async
   const config = ['serve', '--port', '0', '--data-dir', join(directory.path, 'data')];
   const service = spawn(bin, config, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   try {
-    const [line] = (await once(createInterface({ input: service.stdout }), 'line')) as [string];
+    const line = await firstLineOf(service);
     const url = /http:\S+/.exec(line)?.[0];
     for (const path of ['/openapi.json', '/docs', '/docs/page.js', '/docs/page.css']) {
       assert.equal((await fetch(url + path)).status, 200, path);

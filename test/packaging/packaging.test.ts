@@ -4,10 +4,10 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { firstLineOf } from '../support/first-line.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
 
 const run = promisify(execFile);
@@ -124,7 +124,7 @@ describe('the Debian package', { skip: !hasDpkg && 'no dpkg-deb here' }, () => {
       },
     );
     try {
-      const [line] = (await once(createInterface({ input: service.stdout }), 'line')) as [string];
+      const line = await firstLineOf(service);
       const url = /http:\S+/.exec(line)?.[0];
       assert.equal((await fetch(`${url}/readyz`)).status, 200);
     } finally {

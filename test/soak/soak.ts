@@ -7,10 +7,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { firstLineOf } from '../support/first-line.ts';
 import { TEST_FLAGS } from '../support/service.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
 import { type ProcessFigures, processFigures, type StoreFigures, storeFigures } from './figures.ts';
@@ -102,12 +102,7 @@ async function startService(dataDir: string): Promise<RunningService> {
   // Whoever stops the soak stops the service.
   process.once('exit', () => child.kill('SIGKILL'));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-  const exited = once(child, 'exit').then(([code]) => {
-    throw new Error(`The service ended with ${code}.`);
-  });
-  exited.catch(() => {});
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
-  const [line] = (await Promise.race([once(lines, 'line'), exited])) as [string];
+  const line = await firstLineOf(child);
   return {
     url: /http:\S+/.exec(line)?.[0] ?? '',
     pid: child.pid ?? 0,

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { ExportClient, type ExportClientOptions } from '../../client/index.ts';
 import { encode } from '../../src/macaroon/codec.ts';
 import { mint } from '../../src/macaroon/macaroon.ts';
+import { firstLineOf } from './first-line.ts';
 import { TemporaryDirectory } from './temporary-store.ts';
 
 export const ROOT_KEY = 'a-root-key-for-tests-4c1b8f';
@@ -97,12 +97,7 @@ export class ServiceProcess implements AsyncDisposable {
   async start(): Promise<void> {
     const child = this.spawn();
     this.#process = child;
-    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
-    const exited = once(child, 'exit').then(([code]) => {
-      throw new Error(`The service ended with ${code}:\n${this.written.stderr}`);
-    });
-    exited.catch(() => {});
-    const [line] = (await Promise.race([once(lines, 'line'), exited])) as [string];
+    const line = await firstLineOf(child, () => this.written.stderr);
     this.#url = /https?:\S+/.exec(line)?.[0] ?? '';
     this.#port = Number(new URL(this.#url).port);
   }
