@@ -204,6 +204,12 @@ describe('the keys of a verifier', () => {
     assert.throws(() => verifier({ keys: [rsa] }), /at least one key/);
   });
 
+  it('of such a set are believed up to their exp: after a rotation a stolen old key is worth nothing', async () => {
+    const until = (exp: number) => verifier({ keys: [jwk(another), { ...jwk(ours), exp }] });
+    assert.equal(await refused(deliveryHeaders(), BODY, until(NOW / 1_000)), 'believed');
+    assert.equal(await refused(deliveryHeaders(), BODY, until(NOW / 1_000 - 1)), 'no_matching_signature');
+  });
+
   for (const [what, keys] of Object.entries({
     'an empty list': [],
     'a secret key': [ours.text.replace('whpk_', 'whsk_')],

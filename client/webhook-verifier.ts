@@ -73,7 +73,7 @@ const SECONDS = /^\d{1,12}$/;
  * now. (Standard Webhooks 1.0 with Ed25519, `v1a`.)
  */
 export class WebhookVerifier {
-  readonly #keys: Promise<CryptoKey[]>;
+  readonly #keys: Promise<UsableKey[]>;
   readonly #toleranceMs: number;
   readonly #now: () => number;
 
@@ -81,7 +81,7 @@ export class WebhookVerifier {
   constructor({ keys, toleranceMs = TOLERANCE_MS_DEFAULT, now = Date.now }: WebhookVerifierOptions) {
     this.#toleranceMs = toleranceMs;
     this.#now = now;
-    this.#keys = Promise.all(publicKeys(keys).map(importKey));
+    this.#keys = Promise.all(publicKeys(keys).map(usable));
     // Whoever verifies hears of it.
     this.#keys.catch(() => {});
   }
@@ -96,12 +96,14 @@ export class WebhookVerifier {
     const id = header(headers, 'webhook-id', ID);
     const seconds = header(headers, 'webhook-timestamp', SECONDS);
     const signatures = header(headers, 'webhook-signature', /./);
-    this.#checkTime(Number(seconds) * 1_000);
+    const sentAt = Number(seconds) * 1_000;
+    this.#checkTime(sentAt);
     const signed = concatenate(`${id}.${seconds}.`, body);
     for (const signature of readSignatures(signatures)) {
-      for (const key of await this.#keys) {
-        if (await crypto.subtle.verify('Ed25519', key, signature, signed)) {
-          return { id, sentAt: new Date(Number(seconds) * 1_000) };
+      for (const { key, untilMs } of await this.#keys) {
+        // Nothing is signed with a key after its end: whoever does has stolen it.
+        if (sentAt <= untilMs && (await crypto.subtle.verify('Ed25519', key, signature, signed))) {
+          return { id, sentAt: new Date(sentAt) };
         }
       }
     }
@@ -156,16 +158,34 @@ function concatenate(head: string, body: string | Uint8Array): Uint8Array<ArrayB
   return whole;
 }
 
-function publicKeys(keys: ReceiverKeys): Uint8Array<ArrayBuffer>[] {
+/** A public key, and until when it signs (`exp` of the JWK set; Infinity where none is said). */
+interface PublicKey {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly untilMs: number;
+}
+
+interface UsableKey {
+  readonly key: CryptoKey;
+  readonly untilMs: number;
+}
+
+async function usable({ bytes, untilMs }: PublicKey): Promise<UsableKey> {
+  return { key: await importKey(bytes), untilMs };
+}
+
+function publicKeys(keys: ReceiverKeys): PublicKey[] {
   const given = listed(keys);
   if (given.length === 0) throw new TypeError('A verifier needs at least one key.');
   return given;
 }
 
-function listed(keys: ReceiverKeys): Uint8Array<ArrayBuffer>[] {
+function listed(keys: ReceiverKeys): PublicKey[] {
   if (typeof keys === 'string') return [fromText(keys)];
   if (isList(keys)) return keys.map(fromText);
-  return keys.keys.filter(isOurKind).map(({ x }) => checked(fromBase64(toBase64(String(x)))));
+  return keys.keys.filter(isOurKind).map(({ x, exp }) => ({
+    bytes: checked(fromBase64(toBase64(String(x)))),
+    untilMs: exp === undefined ? Number.POSITIVE_INFINITY : exp * 1_000,
+  }));
 }
 
 /** `Array.isArray` alone does not tell the compiler what a list that is not one is. */
@@ -178,8 +198,9 @@ function isOurKind(key: WireSigningKey): boolean {
   return key?.kty === 'OKP' && key.crv === 'Ed25519' && (key.use === undefined || key.use === 'sig');
 }
 
-function fromText(key: string): Uint8Array<ArrayBuffer> {
-  return checked(key.startsWith(PREFIX) ? fromBase64(key.slice(PREFIX.length)) : null);
+function fromText(key: string): PublicKey {
+  const bytes = checked(key.startsWith(PREFIX) ? fromBase64(key.slice(PREFIX.length)) : null);
+  return { bytes, untilMs: Number.POSITIVE_INFINITY };
 }
 
 function checked(key: Uint8Array<ArrayBuffer> | null): Uint8Array<ArrayBuffer> {

@@ -107,13 +107,13 @@ export function open(): FuzzTarget {
   };
 }
 
-/** Everything that is signed. */
-function meaning({ identifier, caveats }: Macaroon): string {
+/** Everything that is signed, and the signature: one that is looked at in part only would let another token through. */
+function meaning({ identifier, caveats, signature }: Macaroon): string {
   const parts = caveats.map(({ identifier: cid, thirdParty }) => [
     hex(cid),
     hex(thirdParty?.verificationId ?? Buffer.of()),
   ]);
-  return JSON.stringify([hex(identifier), parts]);
+  return JSON.stringify([hex(identifier), parts, hex(signature)]);
 }
 
 function readOrNull(text: string): Macaroon | null {
