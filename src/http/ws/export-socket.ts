@@ -148,7 +148,7 @@ export class ExportSocket {
 
   #leaveWhenAnswered(): void {
     const { ws } = this.#parts;
-    this.#frames.length = 0;
+    for (const { length } of this.#frames.splice(0)) this.#inbound.forget(length);
     if (this.#framesUnderWay > 0 || ws.readyState !== WebSocket.OPEN) return;
     ws.close(GOING_AWAY, 'The service is stopping.');
     // The client's own goodbye is to be read.
