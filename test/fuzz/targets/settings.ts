@@ -63,7 +63,12 @@ export function open(): FuzzTarget {
           env,
         );
         for (const cidr of loaded.config.allowNetworks) parseNetwork(cidr);
-        assert.ok(!(printConfig(loaded) + printConfigJson(loaded)).includes(SECRET), 'a secret is shown');
+        // A change may have made it the value of another setting: a path, which is shown.
+        const { secret } = loaded.config;
+        const isSecret =
+          secret?.includes(SECRET) && lines.filter((line) => line.includes(SECRET)).length === 1;
+        if (isSecret)
+          assert.ok(!(printConfig(loaded) + printConfigJson(loaded)).includes(SECRET), 'a secret is shown');
         return 'a configuration';
       } catch (error) {
         const { message } = mustBe(error, UsageError);
