@@ -34,3 +34,10 @@ it('the pages were found, and they name something', () => {
   const { named, linked } = pathsIn('docs/threat-model.md');
   assert.ok(named.length > 20 && linked.length > 1);
 });
+
+it('no page holds a place that is still to be filled in', () => {
+  const left = PAGES.filter((page) =>
+    /^[A-Z]+(?:_[A-Z]+)+$|\bTODO\b|\bTBD\b/m.test(readFileSync(join(ROOT, page), 'utf8')),
+  );
+  assert.deepEqual(left, []);
+});
