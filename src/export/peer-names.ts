@@ -51,9 +51,13 @@ export class PeerNames {
 
   /** The name, after {@link LOOKUP_MS_MAX} at most. Never rejects. */
   async find(address: string): Promise<string | null> {
-    if (!this.#parts.isOfBox(address)) return null;
     const known = this.#recall(address);
     if (known !== undefined) return known.name;
+    if (!this.#parts.isOfBox(address)) {
+      // So that it is not taken apart anew for each of its exports.
+      this.#remember(address, null);
+      return null;
+    }
     const asked = this.#underWay.get(address);
     if (asked !== undefined) return asked;
     if (this.#underWay.size >= LOOKUPS_MAX) return null;
