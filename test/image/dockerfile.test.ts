@@ -87,7 +87,18 @@ describe('.dockerignore', () => {
 
   it('lets in no tests, no test data, and nothing that lies about in a checkout', () => {
     const folders = new Set(files.map((file) => file.split('/')[0]));
-    const known = ['bin', 'cli', 'client', 'docs', 'samples', 'scripts', 'src', 'LICENSE', 'package.json'];
+    const known = [
+      'bin',
+      'cli',
+      'client',
+      'client-arbiter',
+      'docs',
+      'samples',
+      'scripts',
+      'src',
+      'LICENSE',
+      'package.json',
+    ];
     const settings = [
       'package-lock.json',
       'tsconfig.json',
