@@ -231,6 +231,26 @@ describe('a purge', () => {
     assert.ok(tries <= 20, `${tries} tries`);
   });
 
+  it('that fails at its commit is done again', (context) => {
+    using bench = new Bench();
+    bench.insert(bench.newJob(10));
+    bench.settleAll(bench.claim(1));
+    const { exec } = DatabaseSync.prototype;
+    const mock = context.mock.method(
+      DatabaseSync.prototype,
+      'exec',
+      function (this: DatabaseSync, sql: string) {
+        if (sql === 'COMMIT') throw new Error('The disk is full.');
+        exec.call(this, sql);
+      },
+    );
+    assert.throws(() => bench.purge(), /The disk is full/);
+    mock.mock.restore();
+    assert.equal(bench.number('SELECT count(*) FROM payload_keys'), 1);
+    bench.purge();
+    assert.equal(bench.number('SELECT count(*) FROM payload_keys'), 0);
+  });
+
   it('that fails leaves everything as it was', () => {
     using bench = new Bench();
     bench.insert(bench.newJob(2_000), bench.newJob(2_000));

@@ -64,16 +64,23 @@ export class Payloads {
 
   /**
    * Takes the table's pages apart and puts what is left into new ones, if that is little: so nothing is left of what was
-   * erased, not even where SQLite had moved it from. To be run in a transaction.
+   * erased, not even where SQLite had moved it from. To be run in a transaction, and noted after its commit.
+   *
+   * @returns whether it was done
    */
-  rewrite(): void {
-    if (!this.#hasErased) return;
+  rewrite(): boolean {
+    if (!this.#hasErased) return false;
     const size = this.#sql.sizeOfPayloads.get(REWRITTEN_MAX + 1) as Row;
-    if (Number(size.n) > REWRITTEN_MAX || Number(size.bytes) > REWRITTEN_BYTES_MAX) return;
+    if (Number(size.n) > REWRITTEN_MAX || Number(size.bytes) > REWRITTEN_BYTES_MAX) return false;
     const rows = this.#sql.allPayloads.all() as { job: number; data: Uint8Array }[];
     this.#sql.clearPayloads.run();
     for (const { job, data } of rows) this.#sql.insertPayload.run(job, data);
     if (rows.length === 0) this.#slots.clear();
+    return true;
+  }
+
+  /** A rewriting was committed: one that was rolled back is to be done again. */
+  noteRewritten(): void {
     this.#hasErased = false;
   }
 }

@@ -720,8 +720,9 @@ export class SqliteWriter {
   #rewritePayloads(): void {
     try {
       this.#db.exec('BEGIN IMMEDIATE');
-      this.#payloads.rewrite();
+      const isRewritten = this.#payloads.rewrite();
       this.#db.exec('COMMIT');
+      if (isRewritten) this.#payloads.noteRewritten();
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       this.#payloads.rollback();
