@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -129,6 +129,37 @@ describe('SqliteJobStore: its file', () => {
     const path = directory.file('exports.db');
     await using _first = await SqliteJobStore.open(path);
     await assert.rejects(SqliteJobStore.open(path), /Another process uses the store/);
+  });
+
+  it('a second store does not open under another name for the same file either', async () => {
+    using directory = temporaryDirectory();
+    mkdirSync(directory.file('real'));
+    symlinkSync('real', directory.file('folder'));
+    symlinkSync('folder/exports.db', directory.file('ahead.db'));
+    // Over a link to where there is no store yet.
+    const first = await SqliteJobStore.open(directory.file('ahead.db'));
+    for (const name of ['real/exports.db', 'folder/exports.db', 'real/../real/exports.db', 'ahead.db'])
+      await assert.rejects(SqliteJobStore.open(directory.file(name)), /Another process uses the store/, name);
+    await first[Symbol.asyncDispose]();
+    linkSync(directory.file('real/exports.db'), directory.file('other.db'));
+    await assert.rejects(SqliteJobStore.open(directory.file('other.db')), /has 2 names \(hard links\)/);
+    rmSync(directory.file('other.db'));
+    await (await SqliteJobStore.open(directory.file('folder/exports.db')))[Symbol.asyncDispose]();
+  });
+
+  it('a lock that cannot be taken is not called another process', async () => {
+    using directory = temporaryDirectory();
+    mkdirSync(directory.file('exports.db.lock'));
+    const opening = SqliteJobStore.open(directory.file('exports.db'));
+    await assert.rejects(
+      opening,
+      /The lock .*exports\.db\.lock cannot be taken: unable to open database file/,
+    );
+    writeFileSync(directory.file('other.db.lock'), 'no database'.repeat(100));
+    await assert.rejects(
+      SqliteJobStore.open(directory.file('other.db')),
+      /cannot be taken: file is not a database/,
+    );
   });
 
   it('the writer flushes the log at every commit', () => {

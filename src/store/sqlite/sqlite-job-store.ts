@@ -75,19 +75,20 @@ export class SqliteJobStore implements JobStore {
   }
 
   /**
-   * Opens the store at `path`, creating or migrating it.
+   * Opens the store at `givenPath`, creating or migrating it.
    *
    * @param onDeath hears when the writer thread ends unasked; every later write is then refused
    * @param limits how large it may be
    * @throws Error when another process uses it, it is not ours, of a newer version, or damaged
    */
   static async open(
-    path: string,
+    givenPath: string,
     onDeath: (error: Error) => void = () => {},
     limits: StoreLimits = NO_STORE_LIMITS,
   ): Promise<SqliteJobStore> {
     using cleanup = new DisposableStack();
-    const lock = cleanup.use(new StoreLock(path));
+    const lock = cleanup.use(new StoreLock(givenPath));
+    const path = lock.storePath;
     refuseLostStore(path);
     const listeners = new Set<(ids: readonly string[]) => void>();
     const publish = (ids: readonly string[]): void => {
