@@ -95,10 +95,7 @@ class Auditor {
     if (fate !== 'accepted' || id === null) return;
     const job = this.#evidence.ledger.jobs.get(id);
     const hasArrived = this.#arrivalsById.has(id);
-    if (!hasArrived && job?.resultCode == null) {
-      this.figures.lost += 1;
-      this.wrongs.push(`${key} (${id}) is lost: accepted, never arrived, and the store gives no reason`);
-    } else if (!hasArrived) this.figures.endedWithoutArrival += 1;
+    this.#auditEnd(key, id, hasArrived, job);
     if (job === undefined || job.isHistory) {
       this.figures.deleted += 1;
       this.#expect(!isKeyed && this.#evidence.hasDeleted, `${key} (${id}) can be read no more`);
@@ -106,6 +103,29 @@ class Auditor {
     }
     this.#expect(result !== null, `${key} (${id}): no result could be read`);
     if (result !== null) this.#auditResult(key, result, job);
+  }
+
+  /** What was accepted ends with an answer, which takes an arrival, or with a reason. Until then it waits. */
+  #auditEnd(key: string, id: string, hasArrived: boolean, job: LedgerJob | undefined): void {
+    const isWaiting = job !== undefined && !job.isFinished;
+    const hasAnswer = job?.resultStatus != null;
+    const hasReason = job?.resultCode != null;
+    if (job?.isFinished) {
+      this.#expect(
+        hasAnswer !== hasReason,
+        `${key} (${id}) ended with neither an answer nor a reason, or both`,
+      );
+      this.#expect(
+        !hasReason || isReasonOf(job),
+        `${key} (${id}) ended as ${job.resultCode}, for no such reason`,
+      );
+    }
+    if (hasArrived || isWaiting) return;
+    if (hasReason) this.figures.endedWithoutArrival += 1;
+    else {
+      this.figures.lost += 1;
+      this.wrongs.push(`${key} (${id}) is lost: accepted, never arrived, and the store gives no reason`);
+    }
   }
 
   /** The app was told how the last attempt ended. */
@@ -191,6 +211,12 @@ function explain(arrivals: readonly Arrival[], attempts: readonly LedgerAttempt[
     if (rest !== null) return [attempt, ...rest];
   }
   return mayHaveMissed(attempt) ? explain(arrivals, later) : null;
+}
+
+/** Whether the attempts on record bear out how an export ended that has no answer: none was made, or the last says so. */
+function isReasonOf({ resultCode, ledger }: LedgerJob): boolean {
+  const last = ledger.findLast((attempt) => !isUnknown(attempt));
+  return last === undefined ? resultCode === 'expired' : last.error === resultCode;
 }
 
 function mayHaveMade(attempt: LedgerAttempt, { behaviour }: Arrival): boolean {

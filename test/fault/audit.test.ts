@@ -1,0 +1,79 @@
+/** The audit of the crash matrix finds what must not be: each case is one wrong in an otherwise sound run. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { audit } from './audit.ts';
+import type { LedgerAttempt, LedgerJob } from './ledger.ts';
+import type { Arrival } from './recording-destination.ts';
+import type { Submission } from './submissions.ts';
+
+const ID = '00000000-0000-7000-8000-000000000001';
+const SUBMISSION: Submission = {
+  key: 'k',
+  lane: 'parallel',
+  json: '1',
+  isKeyed: true,
+  fate: 'accepted',
+  id: ID,
+  result: null,
+};
+const TIMED_OUT: LedgerAttempt = { number: 1, startedAt: 1, status: null, error: 'timeout' };
+const UNDELIVERABLE: LedgerJob = {
+  id: ID,
+  lane: 'parallel',
+  seq: 1,
+  isFinished: true,
+  isHistory: true,
+  attempts: 1,
+  attemptsSpent: 1,
+  attemptsMax: 1,
+  resultStatus: null,
+  resultCode: 'timeout',
+  ledger: [TIMED_OUT],
+};
+
+/** What the audit says of one export, its result no longer there, and how it counts it. */
+function auditOf(job: Partial<LedgerJob> | null, arrivals: readonly Arrival[] = []) {
+  const jobs = new Map(job === null ? [] : [[ID, { ...UNDELIVERABLE, ...job }]]);
+  const submissions = [{ ...SUBMISSION, isKeyed: false }];
+  return audit({ submissions, arrivals, ledger: { jobs, wrongs: [] }, hasDeleted: true });
+}
+
+it('an export that ended with a reason and never arrived is counted, and no wrong', () => {
+  const { figures, wrongs } = auditOf({});
+  assert.deepEqual(wrongs, []);
+  assert.deepEqual([figures.endedWithoutArrival, figures.lost], [1, 0]);
+  const expired = { ledger: [], attempts: 0, attemptsSpent: 0, resultCode: 'expired' };
+  assert.deepEqual(auditOf(expired).wrongs, []);
+});
+
+it('one that never arrived and has no reason is lost', () => {
+  for (const job of [null, { resultCode: null }, { resultCode: null, resultStatus: 200 }]) {
+    const { figures, wrongs } = auditOf(job);
+    assert.equal(figures.lost, 1);
+    assert.ok(wrongs.some((wrong) => /is lost/.test(wrong)));
+  }
+});
+
+it('one whose reason no attempt bears out is a wrong', () => {
+  for (const job of [
+    { resultCode: 'dns_failed' },
+    { resultCode: 'expired' },
+    { resultCode: 'timeout', ledger: [], attempts: 0, attemptsSpent: 0 },
+  ]) {
+    assert.ok(
+      auditOf(job).wrongs.some((wrong) => /for no such reason/.test(wrong)),
+      JSON.stringify(job),
+    );
+  }
+});
+
+it('one that ended with neither an answer nor a reason is a wrong, though it arrived', () => {
+  const arrival = { id: ID, key: 'k', lane: 'parallel', body: '1', behaviour: 'stays silent' } as Arrival;
+  const { wrongs } = auditOf({ resultCode: null }, [arrival]);
+  assert.ok(wrongs.some((wrong) => /neither an answer nor a reason/.test(wrong)));
+});
+
+it('one that still waits is not lost', () => {
+  const { figures } = auditOf({ isFinished: false, resultCode: null });
+  assert.deepEqual([figures.lost, figures.endedWithoutArrival], [0, 0]);
+});
