@@ -1,7 +1,5 @@
 /** A store of the oldest schema there was, with exports queued, under the service as it is now. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import { checkStore } from '../../src/store/sqlite/check.ts';
@@ -11,31 +9,19 @@ import { Victim } from '../fault/victim.ts';
 import * as nasty from '../support/destinations/nasty.ts';
 import { clientFor, tokenFor } from '../support/service.ts';
 import { searchStore } from '../support/store-search.ts';
+import { makeFilledStore } from '../support/stores/old-store.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
 
-const VERSION_1 = new URL('../support/stores/version-1.sql', import.meta.url);
-const MASTER_KEY = '0123456789abcdef0123456789abcdef';
 /** Long ago the finished ones of that store finished. */
 const FLAGS = ['--keep-results', '36500d'];
 
 const id = (n: number): string => `019a0000-0000-7000-8000-00000000000${n}`;
 
-/** Makes a version 1 store; `destination` is where everything of it goes. */
-function makeOldStore(dataDir: string, destination: string): string {
-  const path = join(dataDir, 'exports.db');
-  using db = new DatabaseSync(path);
-  db.exec(readFileSync(VERSION_1, 'utf8'));
-  db.prepare('UPDATE lanes SET destination = ? WHERE id = 1').run(destination);
-  db.prepare('UPDATE lanes SET destination = ? WHERE id = 2').run(`${destination}?two`);
-  writeFileSync(join(dataDir, 'store.key'), MASTER_KEY);
-  return path;
-}
-
 describe('a store of schema version 1', () => {
   it('is brought up by a start: what was queued is sent as it was, and what had ended can still be read', async () => {
     await using victim = new Victim(FLAGS);
     await using destination = await nasty.answers('200 OK', 'thanks for the rest');
-    const path = makeOldStore(victim.dataDir, destination.url);
+    const path = makeFilledStore(victim.dataDir, destination.url);
     const life = victim.start(null);
     assert.ok(await life.ready);
     const app = clientFor(victim.url, destination.url, {
@@ -67,7 +53,7 @@ describe('a store of schema version 1', () => {
 
   it('loses what deleted payloads had left in its file, which nobody had overwritten', () => {
     using directory = new TemporaryDirectory();
-    const path = makeOldStore(directory.path, 'https://one.example/in');
+    const path = makeFilledStore(directory.path, 'https://one.example/in');
     const old = Array.from({ length: 40 }, (_, n) =>
       Buffer.from(`"a payload of long ago, ${n}" `.repeat(1 + n * 20)),
     );
@@ -86,7 +72,7 @@ describe('a store of schema version 1', () => {
 
   it('whose start was cut off before its commit is brought up by the next one', async () => {
     using directory = new TemporaryDirectory();
-    const path = makeOldStore(directory.path, 'https://one.example/in');
+    const path = makeFilledStore(directory.path, 'https://one.example/in');
     {
       using db = new DatabaseSync(path);
       // A table in the way: the migration fails half way.

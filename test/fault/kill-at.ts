@@ -110,10 +110,13 @@ function watchWriter(trap: Trap): void {
     const act = (): void => exec.call(this, sql);
     if (opened === null) {
       opened = this;
-      if (trap.isFor('first start')) killInSchema(this, trap);
+      if (trap.isFor('first start')) killInSchema(this, trap, 'first start');
+      if (trap.isFor('migration')) killInSchema(this, trap, 'migration');
     }
+    if (commitCount === 0) trap.reach('migration');
     if (commitCount < COMMITS_OF_FIRST_START && /^\s*COMMIT/.test(sql)) {
       trap.around('first start', () => commit(act));
+      if (commitCount === 1) trap.reach('migration');
     } else if (commitCount < COMMITS_OF_FIRST_START) trap.around('first start', act);
     else if (/^\s*COMMIT/.test(sql)) commit(act);
     else act();
@@ -150,12 +153,16 @@ function watchWriter(trap: Trap): void {
 
 /**
  * SQLite compiles each statement of a script when the one before has been carried out, and asks the authorizer then. So
- * this is between the statements of a migration.
+ * this is between the statements of a migration. VACUUM is such a script too, which makes a whole new database.
  */
-function killInSchema(db: DatabaseSync, trap: Trap): void {
-  const creations: number[] = [constants.SQLITE_CREATE_TABLE, constants.SQLITE_CREATE_INDEX];
+function killInSchema(db: DatabaseSync, trap: Trap, step: 'first start' | 'migration'): void {
+  const changes: number[] = [
+    constants.SQLITE_CREATE_TABLE,
+    constants.SQLITE_CREATE_INDEX,
+    ...(step === 'migration' ? [constants.SQLITE_ALTER_TABLE, constants.SQLITE_DROP_INDEX] : []),
+  ];
   db.setAuthorizer((action) => {
-    if (creations.includes(action)) trap.reach('first start');
+    if (changes.includes(action)) trap.reach(step);
     return constants.SQLITE_OK;
   });
 }

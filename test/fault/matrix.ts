@@ -1,4 +1,5 @@
 import { type FirstStartStep, runFirstStart } from './first-start.ts';
+import { OLD_VERSIONS, runMigration } from './migration.ts';
 import { Random } from './random.ts';
 import type { Report } from './report.ts';
 import { INNER_STEPS, OUTER_STEPS, type Step } from './steps.ts';
@@ -19,12 +20,16 @@ export interface Part {
 }
 
 /**
- * The whole matrix: a first start killed at every point of it, then stores that are killed in use until there were
+ * The whole matrix: a first start and the migration of old stores, killed at every point of them, then stores that are killed in use until there were
  * `kills` kills. Everything that is drawn is drawn from `seed`.
  */
 export async function* runMatrix(seed: string, kills: number): AsyncGenerator<Part, void, void> {
   let left = kills;
   for await (const part of sweepFirstStart(seed)) {
+    left -= 1;
+    yield part;
+  }
+  for await (const part of sweepMigrations()) {
     left -= 1;
     yield part;
   }
@@ -42,6 +47,16 @@ async function* sweepFirstStart(seed: string): AsyncGenerator<Part, void, void> 
       const report = await runFirstStart(name, step, nth);
       if (report === null) break;
       yield { name, report };
+    }
+  }
+}
+
+async function* sweepMigrations(): AsyncGenerator<Part, void, void> {
+  for (const version of OLD_VERSIONS) {
+    for (let nth = 1; ; nth += 1) {
+      const report = await runMigration(version, nth);
+      if (report === null) break;
+      yield { name: `migration of version ${version}, ${nth}`, report };
     }
   }
 }

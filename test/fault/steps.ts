@@ -2,6 +2,7 @@
 export const INNER_STEPS = {
   'first start': 'between the statements that make a new store: schema, key, first recovery',
   'key file': 'around the writing of a new master key',
+  migration: 'in the rewriting (VACUUM) and the statements that bring an old store to the present schema',
   recovery: 'in the transaction that puts attempts cut off by the last death on record',
   'before commit': 'all of a transaction is done but COMMIT',
   'during commit': 'while COMMIT runs: the log is being written and flushed',
@@ -20,6 +21,8 @@ export const OUTER_STEPS = {
 } as const;
 
 export type InnerStep = keyof typeof INNER_STEPS;
+/** Steps of a start that has something to make or to migrate: each has a part of the matrix of its own. */
+export type StartStep = Extract<InnerStep, 'first start' | 'key file' | 'migration'>;
 export type Step = InnerStep | keyof typeof OUTER_STEPS;
 
 /** To die when `step` is reached for the `nth` time in the life of a process. */

@@ -4,7 +4,7 @@ import { Random } from './random.ts';
 import { Ration } from './ration.ts';
 import { RecordingDestination } from './recording-destination.ts';
 import type { Report } from './report.ts';
-import type { InnerStep, KillOrder, Step } from './steps.ts';
+import type { InnerStep, KillOrder, StartStep, Step } from './steps.ts';
 import { Submissions } from './submissions.ts';
 import { type End, type Life, Victim } from './victim.ts';
 import { LANES, Workload } from './workload.ts';
@@ -24,7 +24,7 @@ const LOOK_MS = 50;
 const IDS_PER_POLL = 200;
 
 /** How often a step may be passed before it kills, so that it hits the start, the rush after it, and later. */
-const NTH_MAX: Readonly<Record<Exclude<InnerStep, 'first start' | 'key file'>, number>> = {
+const NTH_MAX: Readonly<Record<Exclude<InnerStep, StartStep>, number>> = {
   recovery: 20,
   'before commit': 60,
   'during commit': 40,
@@ -36,7 +36,7 @@ const NTH_MAX: Readonly<Record<Exclude<InnerStep, 'first start' | 'key file'>, n
 };
 const BEFORE_ANSWER_NTH_MAX = 50;
 
-export type WorldStep = Exclude<Step, 'first start' | 'key file'>;
+export type WorldStep = Exclude<Step, StartStep>;
 
 export const WORLD_STEPS: readonly WorldStep[] = [
   ...(Object.keys(NTH_MAX) as WorldStep[]),
