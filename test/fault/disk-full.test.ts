@@ -8,8 +8,9 @@ import { ExportClientError } from '../../client/index.ts';
 import { checkStore } from '../../src/store/sqlite/check.ts';
 import { pidOfService } from '../soak/figures.ts';
 import { answerText, startDestination, type TestDestination } from '../support/destinations/destination.ts';
-import { clientFor, ServiceProcess } from '../support/service.ts';
+import { clientFor, ServiceProcess, tokenFor } from '../support/service.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
+import { until } from './until.ts';
 
 const MIB = 1_024 ** 2;
 const EXPORT_BYTES = MIB / 4;
@@ -135,6 +136,37 @@ it('at its ceiling a store takes nothing new in, lets everything leave, and then
   for (let n = 0; n < 5; n += 1) await app.submit();
   await app.assertNothingIsLost();
   await assertSound(service, `${service.dataDir}/exports.db`);
+});
+
+it('when the reserve below the ceiling is gone too, sending pauses, and goes on when room returns; nothing is lost', async () => {
+  const answers = 12;
+  const answerBytes = 3 * MIB;
+  const flags = ['--store-bytes-max', '18MiB', '--response-bytes-max', '4MiB', '--keep-results', '4s'];
+  await using service = await ServiceProcess.start(flags);
+  await using destination = await startDestination({
+    onRequest: (socket) => socket.write(answerText('200 OK', 'x'.repeat(answerBytes))),
+  });
+  // Not by the client, which gives every export a key, and results are kept as long as that.
+  const response = await fetch(`${service.url}/export`, {
+    method: 'POST',
+    headers: { 'X-Api-Key': tokenFor({ destination: destination.url }), 'Content-Type': 'application/json' },
+    body: JSON.stringify(Array.from({ length: answers }, (_, data) => ({ uri: destination.url, data }))),
+  });
+  const ids = ((await response.json()) as { id: string }[]).map(({ id }) => id);
+
+  // Five answers of 3 MiB fill it. The sixth cannot be put down, and nothing is sent behind it until it is.
+  await service.logged(/the store failed; it will be asked again/);
+  assert.ok(destination.received.length < answers, `${destination.received.length} were sent`);
+  const store = `${service.dataDir}/exports.db`;
+  await until('all have been delivered, as old results make room', () => {
+    return checkStore(store).exports?.delivered === answers;
+  });
+  assert.deepEqual(
+    destination.received.map(({ headers }) => headers['webhook-id']),
+    ids,
+    'each once and in order: what had been answered was not forgotten',
+  );
+  await assertSound(service, store);
 });
 
 it('on a disk that others have filled everything queued leaves, and what is freed is used again', async (context) => {
