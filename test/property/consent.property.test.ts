@@ -1,6 +1,7 @@
 /**
- * Whatever the order of rules, submissions, sendings, cancels, releases and crashes: nothing that the owner forbade when
- * its request was opened has left, and nothing that is allowed is stuck.
+ * Whatever the order of rules, submissions, redeliveries, sendings, cancels, releases and crashes, also of a crash in the
+ * middle of a decision: nothing that the owner forbade when its request was opened has left, and nothing that is allowed
+ * is stuck.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -59,6 +60,11 @@ const step = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('unrule' as const), which: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(9) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('redeliver' as const), which: fc.nat(9) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('half a block' as const), target: fc.nat(TARGETS.length - 1) }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.nat(40_000) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('crash', 'stop') }) },
 );
@@ -93,7 +99,7 @@ class World implements Deliverer, AsyncDisposable {
   }
 
   static async create(): Promise<World> {
-    const { store, ...temporary } = await openTemporaryStore();
+    const { store, ...temporary } = await openTemporaryStore({ keepsPayloads: true });
     const world = new World(store, () => temporary[Symbol.asyncDispose]());
     await world.#start();
     return world;
@@ -184,6 +190,12 @@ class World implements Deliverer, AsyncDisposable {
       case 'cancel':
         await this.#cancel(this.accepted.at(-1 - happened.which));
         break;
+      case 'redeliver':
+        await this.#redeliver(this.accepted.at(-1 - happened.which));
+        break;
+      case 'half a block':
+        await this.#dieAddingBlock(TARGETS[happened.target] as (typeof TARGETS)[0]);
+        break;
       case 'pass':
         this.clock.advance(happened.ms);
         break;
@@ -231,6 +243,33 @@ class World implements Deliverer, AsyncDisposable {
     if (!inserted?.claimed) this.#dispatcher.queued(lane);
   }
 
+  /** What `ExportService.redeliver` does. */
+  async #redeliver(id: string | undefined): Promise<void> {
+    if (id === undefined) return;
+    const lane = (await this.#store.get([id]))[0]?.lane ?? assert.fail('every export is known');
+    const { wall, steady } = this.#now;
+    const as = { id: randomUUID(), acceptedAt: wall, expiresAt: steady + 100 * AGE_MS };
+    const limits = { pendingMax: 1_000, acceptsNew: true, now: this.#now };
+    const result = await this.#store.owner.redeliver(id, as, limits);
+    if (result.kind === 'refused') {
+      assert.ok(this.#forbids('block', lane), 'only a block refuses');
+      return;
+    }
+    assert.equal(result.kind, 'inserted', 'its data is kept');
+    assert.ok(!this.#forbids('block', lane), 'a block refuses');
+    this.accepted.push(as.id);
+    this.#dispatcher.queued(lane);
+  }
+
+  /** The rule is on disk, and the process dies before it has ended what the rule stops. */
+  async #dieAddingBlock(target: { readonly app: string | null; readonly destination: string | null }) {
+    const rule: Rule = { ...target, id: randomUUID(), kind: 'block', note: null, createdAt: this.#now.wall };
+    await this.#store.owner.addRule(rule);
+    this.rules.push(rule);
+    await this.#start();
+    await this.#checkBlocks();
+  }
+
   #forbids(kind: Rule['kind'], lane: Lane): boolean {
     return this.rules.some((rule) => rule.kind === kind && matcherOf(rule).matches(lane));
   }
@@ -257,6 +296,10 @@ class World implements Deliverer, AsyncDisposable {
 
   async #addRule(rule: NewRule): Promise<void> {
     this.rules.push(await this.#owner.addRule(rule));
+    await this.#checkBlocks();
+  }
+
+  async #checkBlocks(): Promise<void> {
     const jobs = await this.#store.get(this.accepted);
     for (const job of jobs) {
       if (job && !isFinal(job.state) && this.#forbids('block', job.lane))
