@@ -1,17 +1,20 @@
 /**
- * `node bench/owner-lists.ts [EXPORTS]`: what the owner's lists and sums cost with many exports in the store: the first
- * page, one in the middle, the last; of all, of an app, in a phase.
+ * `node bench/owner-lists.ts [EXPORTS]`: what the owner's lists and sums cost with many exports in the store, as an owner
+ * asks for them over HTTP: the first page, one in the middle, the last; of all, of an app, in a state.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Consent } from '../src/export/consent.ts';
 import type { Lane } from '../src/export/job.ts';
 import type { ClaimedJob, NewJob, Settlement } from '../src/export/job-store.ts';
-import type { ExportQuery } from '../src/export/owner-store.ts';
+import { OwnerService } from '../src/export/owner-service.ts';
 import type { Operation, ResultOf } from '../src/store/sqlite/operations.ts';
-import { OwnerReader } from '../src/store/sqlite/owner-reader.ts';
 import { NO_STORE_LIMITS } from '../src/store/sqlite/space.ts';
 import { SqliteWriter } from '../src/store/sqlite/writer.ts';
+import { HttpFixture } from '../test/support/http/http-fixture.ts';
+import { OWNER_TOKEN } from '../test/support/http/owner-fixture.ts';
+import { ManualClock } from '../test/support/manual-clock.ts';
 import { NOT_KEPT, STORE_KEYS } from '../test/support/store-keys.ts';
-import { TemporaryDirectory } from '../test/support/temporary-store.ts';
+import { openStore, TemporaryDirectory } from '../test/support/temporary-store.ts';
 
 const EXPORTS_DEFAULT = 1_000_000;
 const BATCH = 1_000;
@@ -26,33 +29,45 @@ const exports = Number(process.argv[2] ?? EXPORTS_DEFAULT);
 using directory = new TemporaryDirectory();
 const path = directory.file('exports.db');
 fill(path, exports);
-using reader = new OwnerReader(path, STORE_KEYS);
+await using store = await openStore(path);
+const clock = new ManualClock(NOW);
+const owner = new OwnerService({
+  store,
+  clock,
+  consent: new Consent(),
+  newId: randomUUID,
+  ageMsMax: 1,
+  resume: () => {},
+});
+await using http = await HttpFixture.start({ owner });
 
-const everything: ExportQuery = { app: null, destination: null, phase: null, before: null, limit: PAGE };
-const middle = String(Math.floor(exports / 2));
-const last = String(PAGE + 1);
-const queries: [name: string, query: Partial<ExportQuery>][] = [
-  ['all, first page', {}],
-  ['all, in the middle', { before: middle }],
-  ['all, last page', { before: last }],
-  ['one app of 100, first page', { app: 'app-7' }],
-  ['one app of 100, in the middle', { app: 'app-7', before: middle }],
-  ['one app of 100, last page', { app: 'app-7', before: last }],
-  ['one origin (all apps), first page', { destination: 'https://a.example' }],
-  ['pending (few), first page', { phase: 'pending' }],
-  ['finished, first page', { phase: 'finished' }],
-  ['finished, last page', { phase: 'finished', before: last }],
+const middle = `before=${Math.floor(exports / 2)}`;
+const last = `before=${PAGE + 1}`;
+const queries: [name: string, path: string][] = [
+  ['all, first page', '/owner/exports'],
+  ['all, in the middle', `/owner/exports?${middle}`],
+  ['all, last page', `/owner/exports?${last}`],
+  ['one app of 100, first page', '/owner/exports?app=app-7'],
+  ['one app of 100, in the middle', `/owner/exports?app=app-7&${middle}`],
+  ['one app of 100, last page', `/owner/exports?app=app-7&${last}`],
+  ['one origin (all apps), first page', '/owner/exports?destination=https://a.example'],
+  ['pending (few), first page', '/owner/exports?state=Pending'],
+  ['finished, first page', '/owner/exports?state=Finished'],
+  ['finished, last page', `/owner/exports?state=Finished&${last}`],
+  ['summary, of everything', '/owner/summary'],
 ];
-console.log(`${exports.toLocaleString('en')} exports in ${LANES} lanes; ms, median and most of ${RUNS}`);
-for (const [name, query] of queries) tell(name, () => reader.list({ ...everything, ...query }));
-tell('sums over everything', () => reader.summary(0, Number.MAX_SAFE_INTEGER));
+console.log(`${exports.toLocaleString('en')} exports in ${LANES} lanes; GET, ms, median and most of ${RUNS}`);
+for (const [name, query] of queries) await tell(name, query);
 
-function tell(name: string, ask: () => unknown): void {
-  const times = Array.from({ length: RUNS }, () => {
+async function tell(name: string, query: string): Promise<void> {
+  const times: number[] = [];
+  for (let run = 0; run < RUNS; run += 1) {
     const startedAt = performance.now();
-    ask();
-    return performance.now() - startedAt;
-  }).sort((a, b) => a - b);
+    const { status, text } = await http.send({ method: 'GET', path: query, token: OWNER_TOKEN });
+    times.push(performance.now() - startedAt);
+    if (status !== 200) throw new Error(text);
+  }
+  times.sort((one, other) => one - other);
   const [median, most] = [times[RUNS >> 1] ?? 0, times.at(-1) ?? 0];
   console.log(`${name.padEnd(36)} ${median.toFixed(2).padStart(9)} ${most.toFixed(2).padStart(9)}`);
 }
