@@ -265,3 +265,62 @@ test("no app's token clears the owner's paths, whatever it leaves out or adds", 
 test("an owner's token exports nothing", () => {
   assert.equal(request([ownerTarget, 'method = *', 'path = /owner/*'])?.code, 'caveat_refused');
 });
+
+test('whatever caveats it has or lacks, a token clears for the owner only if it is the owner’s', () => {
+  const caveat = fc.oneof(
+    fc.constantFrom(
+      'target = export-service',
+      'target = another',
+      'method = *',
+      'method = POST',
+      'method = GET',
+      'path = *',
+      'path = /*',
+      'path = /owner*',
+      'path = /owner',
+      'path = /owner/*',
+      'path = /owner/rules',
+      'path = /export',
+      'path = ',
+      'destination = https://a.example/in',
+      'destination = ',
+      'data-bytes <= 10',
+      'time < 2020-01-01T00:00:00Z',
+      'time < 2099-01-01T00:00:00Z',
+      'colour = red',
+    ),
+    fc.string({ maxLength: 20 }),
+  );
+  const rules = { ...access, path: '/owner/rules' };
+  const isOwners = (texts: readonly string[]): boolean => {
+    const has = (...choices: string[]) => texts.some((text) => choices.includes(text));
+    const good = [
+      'target = export-service',
+      'method = *',
+      'method = POST',
+      'path = /owner/*',
+      'path = /owner/rules',
+      'data-bytes <= 10',
+      'time < 2099-01-01T00:00:00Z',
+    ];
+    const isWhole =
+      has('target = export-service') &&
+      has('method = *', 'method = POST') &&
+      has('path = /owner/*', 'path = /owner/rules');
+    return isWhole && texts.every((text) => good.includes(text));
+  };
+  let cleared = 0;
+  const holds = (texts: readonly string[]): void => {
+    const denial = clearOwner(parsed(texts), rules);
+    assert.equal(denial === undefined, isOwners(texts), JSON.stringify(texts));
+    if (denial === undefined) cleared += 1;
+    else assert.ok(denial.detail.length > 0);
+  };
+  fc.assert(fc.property(fc.array(caveat, { maxLength: 6 }), holds), { numRuns: 5_000 });
+  const owners = ['target = export-service', 'method = *', 'path = /owner/*'];
+  fc.assert(
+    fc.property(fc.array(caveat, { maxLength: 2 }), (more) => holds([...owners, ...more])),
+    { numRuns: 2_000 },
+  );
+  assert.ok(cleared > 0, 'some are');
+});
