@@ -1,5 +1,6 @@
 /** The owner's commands over the owner's routes: for people on a terminal, for programs, and when something is wrong. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { main } from '../../src/main.ts';
 import { capturedIo } from '../../test/support/captured-io.ts';
@@ -12,6 +13,11 @@ const ID = '01939c6e-5b1f-7e2a-9d3c-4f5a6b7c8d9e';
 /** Where nobody listens. */
 async function nobodysPort(): Promise<number> {
   return Number(new URL(await closedPort()).port);
+}
+
+/** As a shell takes a line apart, as far as examples need it. */
+function wordsOf(line: string): string[] {
+  return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
 }
 
 interface Terminal {
@@ -326,6 +332,28 @@ describe('what is wrong', () => {
     assert.match(nobody.stderr, /No answer from .*\n {2}Is the service running there\?/);
   });
 
+  it('docs/owner.md shows commands that are understood, and routes that are there', async () => {
+    const page = readFileSync(new URL('../../docs/owner.md', import.meta.url), 'utf8');
+    const lines = [...page.matchAll(/^npx export-service (.*)$/gm)].map(([, line = '']) => line);
+    assert.ok(lines.length > 15);
+    const port = await nobodysPort();
+    for (const line of lines.map((each) => each.replace(/ +#.*$/, '').replace(/ > .*$/, ''))) {
+      if (line.startsWith('token mint')) continue;
+      const { code, stderr } = await run({ http: { port } }, wordsOf(line));
+      assert.equal(code, 1, `${line}: ${stderr}`);
+      assert.match(stderr, /No answer from/, line);
+    }
+    await using fixture = await OwnerFixture.start();
+    const curls = [
+      ...page.matchAll(/^curl -H \S+ \S+ \S+ (?:-d '(.*?)' )?'?http:\/\/127\.0\.0\.1:8080(\S+?)'?$/gm),
+    ];
+    assert.equal(curls.length, 3);
+    for (const [, body, path = ''] of curls) {
+      const method = body === undefined ? 'GET' : 'POST';
+      assert.equal((await fixture.ask(method, path, body)).status, 200, path);
+    }
+  });
+
   it('every command says how it is used, with examples that it understands', async () => {
     const words = ['exports', 'exports list', 'exports show', 'exports cancel', 'exports redeliver', 'rules'];
     for (const name of [
@@ -342,9 +370,7 @@ describe('what is wrong', () => {
       const examples = [...help.matchAll(/^ {2}export-service (.*)$/gm)].map(([, line = '']) => line);
       assert.ok(examples.length > 0, name);
       for (const example of examples) {
-        const args = [...example.matchAll(/"([^"]*)"|(\S+)/g)].map(
-          ([, quoted, bare]) => quoted ?? bare ?? '',
-        );
+        const args = wordsOf(example);
         const { code, stderr } = await run({ http: { port: await nobodysPort() } }, args);
         assert.equal(code, 1, `${example}: ${stderr}`);
         assert.match(stderr, /No answer from/, example);

@@ -56,6 +56,7 @@ export default defineConfig({
           { text: 'Architecture', link: '/ARCHITECTURE' },
           { text: 'The life of an export', link: '/state-machine' },
           { text: 'The ledger', link: '/ledger' },
+          { text: 'What the owner decides', link: '/owner' },
           { text: 'Privacy', link: '/privacy' },
           { text: 'Reliability, with evidence', link: '/reliability' },
           { text: 'Security', link: '/security' },
