@@ -4,7 +4,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Consent } from '../src/export/consent.ts';
-import type { Lane } from '../src/export/job.ts';
+import { type Lane, UNSEEN } from '../src/export/job.ts';
 import type { Claim, ClaimedJob, NewJob, Settlement } from '../src/export/job-store.ts';
 import { OwnerService } from '../src/export/owner-service.ts';
 import { NO_STORE_LIMITS } from '../src/store/sqlite/space.ts';
@@ -12,6 +12,7 @@ import { SqliteWriter } from '../src/store/sqlite/writer.ts';
 import { HttpFixture } from '../test/support/http/http-fixture.ts';
 import { OWNER_TOKEN } from '../test/support/http/owner-fixture.ts';
 import { ManualClock } from '../test/support/manual-clock.ts';
+import { beginning } from '../test/support/ledger/beginning.ts';
 import { NOT_KEPT, STORE_KEYS } from '../test/support/store-keys.ts';
 import { openStore, TemporaryDirectory } from '../test/support/temporary-store.ts';
 
@@ -76,6 +77,7 @@ function fill(file: string, count: number): void {
   const writer = new SqliteWriter(file, NO_STORE_LIMITS);
   const now = { wall: NOW, steady: NOW };
   writer.run([{ kind: 'unlock', keys: STORE_KEYS, retention: NOT_KEPT }]);
+  writer.run([{ kind: 'beginLedger', beginning: beginning() }]);
   for (let done = 0; done < count; done += BATCH) {
     const jobs = Array.from({ length: BATCH }, (_, n) => newJob(done + n));
     const limits = { pendingMax: count, acceptsNew: true, now };
@@ -101,7 +103,15 @@ function delivered(job: ClaimedJob): Settlement {
     state: 'delivered',
     result: { kind: 'answer', answer: { status: 200, body: '{"ok":true}', truncated: false } },
     laneReport: { kind: 'none' },
-    attempt: { number: 1, startedAt: NOW, endedAt: NOW, address: '192.0.2.1', status: 200, error: null },
+    attempt: {
+      number: 1,
+      startedAt: NOW,
+      endedAt: NOW,
+      ...UNSEEN,
+      address: '192.0.2.1',
+      status: 200,
+      error: null,
+    },
   };
 }
 

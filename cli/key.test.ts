@@ -29,7 +29,7 @@ test('show tells the same from the store, from the running service, and as the s
 test('show has the new key alone on the first line, and the replaced one with its end, after a rotation', async () => {
   using directory = new TemporaryDirectory();
   await using store = await SqliteJobStore.open(directory.file('exports.db'));
-  const masterKey = await openMasterKey(store.secrets, directory.file('store.key'));
+  const masterKey = await openMasterKey(store.secrets, directory.file('store.key'), 0);
   const clock = new ManualClock(Date.UTC(2999, 0, 1));
   await (await SigningKeys.open({ secrets: store.secrets, masterKey, clock })).rotate();
   const { stdout } = await runMain(['key', 'show', '--data-dir', directory.path]);

@@ -131,6 +131,8 @@ export interface WireAttempt {
   ended_at: string;
   /** The address connected to. */
   address: string | null;
+  /** SHA-256 of the certificate shown there, in hex; null without TLS. */
+  tls_fingerprint: string | null;
   /** Of the destination's answer. */
   status: number | null;
   error: WireError | null;

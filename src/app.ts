@@ -4,7 +4,9 @@ import { dirname } from 'node:path';
 import { v7 as uuidV7 } from 'uuid';
 import { parseNetwork } from './addresses/network.ts';
 import { Authorizer } from './auth/authorizer.ts';
-import type { Config } from './config.ts';
+import { CheckpointKeeper, type CheckpointObserver } from './checkpoints/checkpoint-keeper.ts';
+import { CheckpointFile, type CheckpointPlace, CheckpointUrl, headFileIn } from './checkpoints/places.ts';
+import type { CheckpointTarget, Config } from './config.ts';
 import { Dispatcher, type DispatchObserver } from './delivery/dispatcher.ts';
 import { createEgressGuard, type EgressGuard } from './delivery/egress-guard.ts';
 import { HttpDeliverer, type HttpDelivererOptions } from './delivery/http-deliverer.ts';
@@ -23,6 +25,7 @@ import {
   endOldExports,
   eraseOldPayloads,
   Purge,
+  recordRefusals,
 } from './export/retention.ts';
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import { renderOwnerNews } from './http/owner/render-news.ts';
@@ -30,11 +33,12 @@ import type { Readiness } from './http/probes.ts';
 import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } from './http/server.ts';
 import { OwnerSessions } from './keys/owner-sessions.ts';
 import { SigningKeys } from './keys/signing-keys.ts';
-import { openDigest, openMasterKey } from './keys/store-keys.ts';
+import { openDigest, openLedgerSeed, openMasterKey } from './keys/store-keys.ts';
+import { newOrigin, ORIGIN_RANDOM_BYTES } from './ledger/origin.ts';
 import { systemPeerNames } from './peer-names.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
 import { findServerTls } from './server-tls.ts';
-import { listenError, makeFolder, usingSetting } from './start-up.ts';
+import { isFolder, listenError, makeFolder, usingSetting } from './start-up.ts';
 import { SqliteJobStore } from './store/sqlite/sqlite-job-store.ts';
 import { type Log, originOf } from './telemetry/log.ts';
 import { VERSION } from './version.ts';
@@ -44,6 +48,9 @@ const LEASE_MARGIN_MS = 30_000;
 
 const LOG_IN_USE =
   'erased data is still in the log of the store: another program has been reading the store all the time. End it';
+
+/** A SQLite store has one. */
+const ONLY_INSTANCE = '';
 
 /** Parts a test may replace. Whoever passes a store or a deliverer closes it. */
 export interface Overrides {
@@ -76,6 +83,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const openRootKeys = await findRootKeySource(config, clock);
   const tls = await findServerTls(config);
   const guard = egressGuardOf(config);
+  const mirrors = config.checkpointTo.map(placeOf);
   const retryPolicy = { retryBaseMs: config.retryBaseMs };
   let ownPort: number | null = null;
   const deliverer =
@@ -90,8 +98,21 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     );
 
   const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
-  const masterKey = await openMasterKey(store.secrets, config.keyFile);
+  const masterKey = await openMasterKey(store.secrets, config.keyFile, clock.now());
   await store.unlock(masterKey.storeKeys, { keepsPayloads: config.keepPayloadsMs > 0 });
+  const ledger = cleanup.use(
+    await CheckpointKeeper.open({
+      store: store.ledger,
+      clock,
+      headFile: new CheckpointFile(headFileIn(config.dataDir)),
+      mirrors,
+      instance: ONLY_INSTANCE,
+      seed: await openLedgerSeed(store.secrets, masterKey, clock.now()),
+      newOrigin: () => newOrigin(config.name, randomBytes(ORIGIN_RANDOM_BYTES)),
+      version: VERSION,
+      observer: checkpointLog(log),
+    }),
+  );
   const digest = await openDigest(store.secrets, masterKey);
   const random = overrides.random ?? Math.random;
   const rootKeys = cleanup.use(await openRootKeys({ secrets: store.secrets, masterKey, clock, random, log }));
@@ -164,6 +185,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     chore('deleting old history', () => deleteOldHistory(store, clock, config.keepLedgerMs)),
     chore('ending old exports', () => endOldExports(store, clock)),
     chore('erasing old payloads', () => eraseOldPayloads(store, clock, config.keepPayloadsMs)),
+    chore('recording refusals', () => recordRefusals(store.ledger, clock)),
     chore('emptying the log of the store', () => purge.step()),
     chore('looking for new signing keys', () => signingKeys.upkeep()),
   ];
@@ -176,6 +198,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       sessions: new OwnerSessions({ secrets: store.secrets, masterKey, clock }),
       feed: ownerFeed,
     },
+    ledger,
     authorizer: new Authorizer({
       keys: rootKeys.keys,
       onKeyUsed: rootKeys.used,
@@ -229,6 +252,28 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     url: `${tls.scheme}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`,
     failed: failure.promise,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+/** Where a place is named that nothing can be written to, the start ends: nobody would look at it before it is needed. */
+function placeOf(target: CheckpointTarget): CheckpointPlace {
+  if (target.kind === 'url') return new CheckpointUrl(target.url);
+  const folder = dirname(target.path);
+  usingSetting('--checkpoint-to', () => {
+    if (!isFolder(folder)) throw new Error(`${folder} is no folder.`);
+  });
+  return new CheckpointFile(target.path);
+}
+
+function checkpointLog(log: Log): CheckpointObserver {
+  return {
+    began({ origin, reason, previous }) {
+      if (reason === 'first_log') log.info({ origin }, 'the ledger begins');
+      else log.warn({ origin, reason, previous }, 'the ledger goes on as a new log');
+    },
+    notKept(where, error) {
+      log.warn({ err: error, where }, 'a checkpoint of the ledger could not be kept; this is tried again');
+    },
   };
 }
 

@@ -54,7 +54,7 @@ export async function findRootKeySource(
   const given = usingSetting('--secret-file', () => configuredRootKey(config));
   if (given !== null) return async () => fixedRootKey(given);
   if (config.arbiter === null) {
-    return async ({ secrets, masterKey }) => fixedRootKey(await openRootKey(secrets, masterKey));
+    return async ({ secrets, masterKey }) => fixedRootKey(await openRootKey(secrets, masterKey, clock.now()));
   }
   const client = await ArbiterClient.load({
     endpoint: config.arbiter,

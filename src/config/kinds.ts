@@ -222,6 +222,33 @@ export const networks: Kind<readonly string[]> = {
   show: (value) => value,
 };
 
+/** Where checkpoints of the ledger go too. */
+export type CheckpointTarget =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'url'; readonly url: URL };
+
+/** Files and http(s) URLs, comma-separated. Of a URL only what can be no secret is ever shown. */
+export const checkpointTargets: Kind<readonly CheckpointTarget[]> = {
+  placeholder: 'FILE|URL',
+  expected: 'files, or URLs that begin with http: or https:',
+  isList: true,
+  parse: (text) => text.split(',').map((part) => toTarget(part.trim())),
+  show: (value) =>
+    value.map((target) =>
+      target.kind === 'file' ? target.path : `${target.url.origin}${target.url.pathname}`,
+    ),
+};
+
+/** @throws IllFormed */
+function toTarget(text: string): CheckpointTarget {
+  if (text === '' || text.includes('\0')) throw new IllFormed('must name a file or a URL', null);
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return { kind: 'file', path: text };
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new IllFormed('must be a file, or a URL that begins with http: or https:', null);
+  return { kind: 'url', url };
+}
+
 /** @throws IllFormed */
 function checkNetwork(text: string): void {
   try {

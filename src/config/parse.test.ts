@@ -23,6 +23,12 @@ const ROWS: Readonly<Record<keyof Config, Row>> = {
   dataDir: ['--data-dir', 'EXPORT_DATA_DIR', '/data', '/data'],
   keyFile: ['--key-file', 'EXPORT_KEY_FILE', '/keys/store.key', '/keys/store.key'],
   store: ['--store', 'EXPORT_STORE', 'sqlite:/x/y.db', { kind: 'sqlite', path: '/x/y.db' }],
+  checkpointTo: [
+    '--checkpoint-to',
+    'EXPORT_CHECKPOINT_TO',
+    '/mnt/head',
+    [{ kind: 'file', path: '/mnt/head' }],
+  ],
   allowHttp: ['--allow-http', 'EXPORT_ALLOW_HTTP', 'true', true],
   allowNetworks: ['--allow-network', 'EXPORT_ALLOW_NETWORKS', '10.0.0.0/8', ['10.0.0.0/8']],
   destinationCa: ['--destination-ca', 'EXPORT_DESTINATION_CA', 'ca.pem', 'ca.pem'],
@@ -60,6 +66,7 @@ const DEFAULTS: Config = {
   dataDir: './data',
   keyFile: './data/store.key',
   store: { kind: 'sqlite', path: './data/exports.db' },
+  checkpointTo: [],
   allowHttp: false,
   allowNetworks: [],
   destinationCa: null,
@@ -122,10 +129,10 @@ for (const [key, [flag, env, text, value]] of Object.entries(ROWS)) {
     assert.match(refusal([`${flag}=`]), new RegExp(`^${flag} must `));
   });
 
-  test(`${flag} given twice is ${key === 'allowNetworks' ? 'a list of two' : 'refused by its name'}`, () => {
-    if (key === 'allowNetworks') {
-      const { allowNetworks } = parseConfig([flag, '10.0.0.0/8', flag, 'fd00::/8'], {});
-      assert.deepEqual(allowNetworks, ['10.0.0.0/8', 'fd00::/8']);
+  const isList = Array.isArray(value);
+  test(`${flag} given twice is ${isList ? 'a list of two' : 'refused by its name'}`, () => {
+    if (isList) {
+      assert.deepEqual(parseConfig([flag, text, flag, text], {})[key as keyof Config], [...value, ...value]);
     } else assert.equal(refusal([`${flag}=${text}`, `${flag}=${text}`]), `${flag} is given twice`);
   });
 }
@@ -330,4 +337,19 @@ test('no error shows a secret', () => {
   ]) {
     assert.doesNotMatch(refusal(args), /geheim/);
   }
+});
+
+test('a checkpoint goes to files and to http(s) URLs, and what may be a secret in a URL is not shown', () => {
+  const url = 'https://me:word@notary.example/in?key=1';
+  const { checkpointTo } = parseConfig(['--checkpoint-to', `/mnt/head, ${url}`], {});
+  assert.deepEqual(checkpointTo, [
+    { kind: 'file', path: '/mnt/head' },
+    { kind: 'url', url: new URL(url) },
+  ]);
+  assert.deepEqual(settingOf('checkpointTo').kind.show(checkpointTo), [
+    '/mnt/head',
+    'https://notary.example/in',
+  ]);
+  for (const wrong of ['', 'ftp://notary.example/', 'https://', '/mnt/head,'])
+    assert.match(refusal([`--checkpoint-to=${wrong}`]), /^--checkpoint-to must/);
 });

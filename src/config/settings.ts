@@ -1,5 +1,6 @@
 import {
   boolean,
+  checkpointTargets,
   durationMs,
   integer,
   type Kind,
@@ -167,6 +168,15 @@ export const SETTINGS = {
     default: 'sqlite:<data-dir>/exports.db',
     meaning: 'Where exports are kept',
   }),
+  checkpointTo: list(checkpointTargets, {
+    group: 'Storage',
+    flags: ['--checkpoint-to'],
+    env: 'EXPORT_CHECKPOINT_TO',
+    meaning:
+      'Where each signed checkpoint of the ledger also goes: a file that is replaced, or a URL that it is posted to; ' +
+      'repeatable, comma-separated in the environment. Elsewhere than on this box, so that nobody on it can rewrite ' +
+      'the past unseen',
+  }),
   allowHttp: setting(boolean, {
     group: 'Destinations',
     flags: ['--allow-http'],
@@ -295,7 +305,9 @@ export const SETTINGS = {
     flags: ['--keep-ledger'],
     env: 'EXPORT_KEEP_LEDGER',
     default: '1825d',
-    meaning: "How long the owner's lists show a finished export; never shorter than its result is kept",
+    meaning:
+      "How long the ledger's entries and the owner's lists show a finished export, the lists never shorter than its " +
+      'result is kept; of an entry its hash stays, so the ledger goes on verifying',
   }),
   keepPayloadsMs: setting(durationMs({ min: 0, max: 36_500 * DAY }), {
     group: 'Limits',

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { Client, type Dispatcher } from 'undici';
 import type { Connector } from './connector.ts';
 
@@ -42,6 +43,7 @@ export class Connection {
   readonly #connector: Connector;
   #socket: Socket | null = null;
   #address: string | null = null;
+  #tlsFingerprint: string | null = null;
   #isReady = false;
   /** What had been read from the socket when the present request was given to it; null when it had yet to be opened. */
   #bytesReadBefore: number | null = null;
@@ -81,6 +83,11 @@ export class Connection {
     return this.#address;
   }
 
+  /** SHA-256 of the certificate that the far end has shown, in lower-case hex; null without TLS. */
+  get tlsFingerprint(): string | null {
+    return this.#tlsFingerprint;
+  }
+
   /** Whether the request may have been written. */
   get mayHaveSent(): boolean {
     return this.#isReady;
@@ -117,6 +124,7 @@ export class Connection {
         this.#address = address;
       },
       onReady: (socket) => {
+        this.#tlsFingerprint = fingerprintOf(socket);
         if (!this.#mayLeave()) {
           socket.destroy();
           callback(new HeldBackError(), null);
@@ -133,9 +141,16 @@ export class Connection {
   #forgetSocket(): void {
     this.#socket = null;
     this.#address = null;
+    this.#tlsFingerprint = null;
     this.#isReady = false;
     this.#bytesReadBefore = null;
   }
+}
+
+/** Read once a connection: Node parses the certificate each time it is asked. */
+function fingerprintOf(socket: Socket): string | null {
+  if (!(socket instanceof TLSSocket)) return null;
+  return socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '').toLowerCase() ?? null;
 }
 
 type ConnectResult = [null, Socket] | [Error, null];

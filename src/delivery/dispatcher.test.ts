@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { openTemporaryStore } from '../../test/support/temporary-store.ts';
 import { Consent } from '../export/consent.ts';
-import type { Deliverer, Delivery } from '../export/deliverer.ts';
+import { type Deliverer, type Delivery, unconnected } from '../export/deliverer.ts';
 import { ExportError } from '../export/errors.ts';
 import type { AttemptOutcome, JobState, Lane } from '../export/job.ts';
 import type { ClaimedJob, JobStore, NewJob, Now } from '../export/job-store.ts';
@@ -42,7 +42,7 @@ class HeldDeliverer implements Deliverer {
   deliver(job: ClaimedJob, signal: AbortSignal): Promise<Delivery> {
     this.started.push(job.id);
     const { promise, resolve } = Promise.withResolvers<Delivery>();
-    const end = (outcome: AttemptOutcome): void => resolve({ outcome, address: '192.0.2.1' });
+    const end = (outcome: AttemptOutcome): void => resolve({ ...unconnected(outcome), address: '192.0.2.1' });
     signal.addEventListener('abort', () => end({ kind: 'stopped', sent: true }));
     const expected = this.#expecting.shift();
     if (expected) expected({ job, end });

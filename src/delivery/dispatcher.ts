@@ -386,12 +386,14 @@ function wasSent({ outcome }: Delivery): boolean {
 }
 
 function attemptRecord(job: ClaimedJob, delivery: Delivery, startedAt: number, endedAt: number): Attempt {
-  const { outcome, address } = delivery;
+  const { outcome, address, tlsFingerprint, bytes } = delivery;
   return {
     number: job.attempts + 1,
     startedAt,
     endedAt,
     address,
+    tlsFingerprint,
+    bytes,
     status: outcome.kind === 'answered' ? outcome.answer.status : null,
     error: attemptError(outcome),
   };

@@ -504,7 +504,12 @@ describe('a stop of ours', () => {
     const delivery = fixture.deliver(destination.url, '{}', stop.signal);
     await destination.arrived(1);
     stop.abort();
-    assert.deepEqual(await delivery, { outcome: { kind: 'stopped', sent: true }, address: '127.0.0.1' });
+    assert.deepEqual(await delivery, {
+      outcome: { kind: 'stopped', sent: true },
+      address: '127.0.0.1',
+      tlsFingerprint: null,
+      bytes: 2,
+    });
     await destination.quiet();
   });
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../export/clock.ts';
-import type { Deliverer, Delivery } from '../export/deliverer.ts';
+import { type Deliverer, type Delivery, unconnected } from '../export/deliverer.ts';
 import type { AttemptOutcome } from '../export/job.ts';
 import type { ClaimedJob } from '../export/job-store.ts';
 import type { Signer } from '../export/signer.ts';
@@ -66,7 +66,14 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
     mayLeave: () => boolean,
   ): Promise<Delivery> {
     const { clock, attemptTimeoutMs } = this.#options;
-    const exchange = new Exchange(this.#pool, url, () => this.#request(url, job), mayLeave, this.#options);
+    const exchange = new Exchange(
+      this.#pool,
+      url,
+      job.data.byteLength,
+      () => this.#request(url, job),
+      mayLeave,
+      this.#options,
+    );
     const interruption = Promise.withResolvers<AttemptOutcome>();
     const stop = () => interruption.resolve({ kind: 'stopped', sent: exchange.mayHaveSent });
     signal.addEventListener('abort', stop, { once: true });
@@ -75,7 +82,7 @@ export class HttpDeliverer implements Deliverer, AsyncDisposable {
     );
     try {
       const outcome = await Promise.race([exchange.run(), interruption.promise]);
-      return { outcome, address: exchange.address };
+      return { outcome, ...exchange.record };
     } finally {
       cancelDeadline();
       signal.removeEventListener('abort', stop);
@@ -132,40 +139,50 @@ type Phase = 'connecting' | 'waiting for the answer' | 'reading the answer';
 /** One request and its answer. */
 class Exchange {
   readonly #pool: ConnectionPool;
+  readonly #dataBytes: number;
   readonly #makeRequest: () => Promise<RequestOptions>;
   readonly #mayLeave: () => boolean;
   readonly #options: HttpDelivererOptions;
   readonly #connection: Connection;
   #hasHead = false;
-  #addressAnswered: string | null = null;
+  /** Whether the request was handed to the connection, and not held back. */
+  #isBegun = false;
+  /** Where the answer came from; undici may open another connection after that. */
+  #answeredFrom: FarEnd | null = null;
   /** The connection is no longer ours. */
   #isLetGo = false;
 
   constructor(
     pool: ConnectionPool,
     url: URL,
+    dataBytes: number,
     makeRequest: () => Promise<RequestOptions>,
     mayLeave: () => boolean,
     options: HttpDelivererOptions,
   ) {
     this.#pool = pool;
+    this.#dataBytes = dataBytes;
     this.#makeRequest = makeRequest;
     this.#mayLeave = mayLeave;
     this.#options = options;
     this.#connection = pool.acquire(url);
   }
 
-  get address(): string | null {
-    return this.#addressAnswered ?? this.#connection.address;
+  /** What stays on record of it. */
+  get record(): Omit<Delivery, 'outcome'> {
+    return {
+      ...(this.#answeredFrom ?? farEndOf(this.#connection)),
+      bytes: this.mayHaveSent ? this.#dataBytes : 0,
+    };
   }
 
   get mayHaveSent(): boolean {
-    return this.#connection.mayHaveSent;
+    return this.#isBegun && this.#connection.mayHaveSent;
   }
 
   get phase(): Phase {
     if (this.#hasHead) return 'reading the answer';
-    return this.#connection.mayHaveSent ? 'waiting for the answer' : 'connecting';
+    return this.mayHaveSent ? 'waiting for the answer' : 'connecting';
   }
 
   /**
@@ -187,9 +204,10 @@ class Exchange {
     const request = await this.#makeRequest();
     // Stopped or out of time while it was signed: nothing may leave any more.
     if (this.#isLetGo) throw new Error('the attempt is over');
+    this.#isBegun = true;
     const { statusCode, headers, body } = await connection.request(request, this.#mayLeave);
     this.#hasHead = true;
-    this.#addressAnswered = connection.address;
+    this.#answeredFrom = farEndOf(connection);
     const coding = headers['content-encoding'];
     const { text, truncated, isReadToEnd } = await readBody(
       body,
@@ -208,7 +226,10 @@ class Exchange {
   }
 
   #outcomeOf(error: unknown): AttemptOutcome {
-    if (error instanceof HeldBackError) return { kind: 'stopped', sent: false };
+    if (error instanceof HeldBackError) {
+      this.#isBegun = false;
+      return { kind: 'stopped', sent: false };
+    }
     if (error instanceof AddressRefusedError) return refused(error.message);
     return { kind: 'failed', failure: failureOf(error, this.#connection.hasAnswerBegun) };
   }
@@ -221,8 +242,10 @@ class Exchange {
   }
 }
 
-function unconnected(outcome: AttemptOutcome): Delivery {
-  return { outcome, address: null };
+type FarEnd = Pick<Delivery, 'address' | 'tlsFingerprint'>;
+
+function farEndOf({ address, tlsFingerprint }: Connection): FarEnd {
+  return { address, tlsFingerprint };
 }
 
 function refused(detail: string): AttemptOutcome {

@@ -14,4 +14,13 @@ export interface Delivery {
   readonly outcome: AttemptOutcome;
   /** The address connected to; null when none was. */
   readonly address: string | null;
+  /** SHA-256 of the certificate shown there, in 64 digits of lower-case hex; null without TLS, or before it was shown. */
+  readonly tlsFingerprint: string | null;
+  /** How much of the data may have left: all of it once the request was opened, 0 before. */
+  readonly bytes: number;
+}
+
+/** An attempt that ended before there was a connection. */
+export function unconnected(outcome: AttemptOutcome): Delivery {
+  return { outcome, address: null, tlsFingerprint: null, bytes: 0 };
 }

@@ -1,5 +1,6 @@
 import type { Attempt, AttemptError, ExportJob, FinalState, JobResult, JobState, Lane } from './job.ts';
 import type { LaneReport } from './lane-health.ts';
+import type { KeyChange, LedgerStore } from './ledger-store.ts';
 import type { OwnerStore } from './owner-store.ts';
 
 /**
@@ -102,6 +103,9 @@ export interface JobStore extends AsyncDisposable {
 
   /** What the owner sees and decides. */
   readonly owner: OwnerStore;
+
+  /** The record of what left, and of who decided so; written by each of the methods here, in its own step. */
+  readonly ledger: LedgerStore;
 }
 
 /** What a store encrypts with; 32 bytes each. They are derived from the master key, which is not in the store. */
@@ -126,13 +130,32 @@ export interface JobViewer {
 
 export interface SecretStore {
   get(name: string): Promise<Uint8Array | null>;
-  /** Stores `value` unless the name is taken; resolves to what is stored then, so that of two the first wins. */
-  putIfAbsent(name: string, value: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Stores `value` unless the name is taken; resolves to what is stored then, so that of two the first wins. What that
+   * makes of keys is recorded, if it was stored.
+   */
+  putIfAbsent(name: string, value: Uint8Array, record?: KeyRecord | null): Promise<Uint8Array>;
   /**
    * Stores `value` in place of `expected`, null meaning that there is none yet; resolves to false, with nothing changed,
-   * when something else is stored. So who reads, changes and writes overwrites nobody else's change.
+   * when something else is stored. So who reads, changes and writes overwrites nobody else's change. What that makes of
+   * keys is recorded, if it was stored.
    */
-  replace(name: string, expected: Uint8Array | null, value: Uint8Array): Promise<boolean>;
+  replace(
+    name: string,
+    expected: Uint8Array | null,
+    value: Uint8Array,
+    record?: KeyRecord | null,
+  ): Promise<boolean>;
+}
+
+/**
+ * Changes of keys to be recorded in the ledger, in the step of the write that they are about; when the ledger begins, if it
+ * has not yet.
+ */
+export interface KeyRecord {
+  readonly changes: readonly KeyChange[];
+  /** Wall clock. */
+  readonly now: number;
 }
 
 export interface NewJob {

@@ -117,10 +117,17 @@ export interface Attempt {
   readonly endedAt: number;
   /** The address connected to; null when none was. */
   readonly address: string | null;
+  /** SHA-256 of the certificate shown there, in hex; null without TLS. */
+  readonly tlsFingerprint: string | null;
+  /** How much of the data may have left; null when nobody knows, since we were cut off. */
+  readonly bytes: number | null;
   /** Of the destination's answer; null when there was none. */
   readonly status: number | null;
   readonly error: AttemptError | null;
 }
+
+/** What is on record of an exchange that nobody saw the end of. */
+export const UNSEEN = { address: null, tlsFingerprint: null, bytes: null } as const;
 
 /** How one try ended. */
 export type AttemptOutcome =

@@ -104,7 +104,12 @@ describe('OwnerService', () => {
   it('a block that a crash left half done is done before anything is sent', async () => {
     await using bench = await Bench.open();
     const ids = await bench.insert(300);
-    const rule = { ...EVERYTHING, id: 'r', kind: 'block', createdAt: 0 } as const;
+    const rule = {
+      ...EVERYTHING,
+      id: '019ab3f2-7c00-7000-8000-000000000001',
+      kind: 'block',
+      createdAt: 0,
+    } as const;
     await bench.store.owner.addRule(rule);
     const consent = new Consent();
     await bench.newOwner(consent).start();

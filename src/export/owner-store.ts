@@ -10,14 +10,23 @@ export interface OwnerStore {
   /** All rules, the oldest first. */
   rules(): Promise<readonly Rule[]>;
 
-  /** False when there are {@link RULES_MAX} already. */
-  addRule(rule: Rule): Promise<boolean>;
+  /**
+   * False when there are {@link RULES_MAX} already.
+   *
+   * @param by the identifier of the owner's token, for the ledger here and below; null when it named nobody
+   */
+  addRule(rule: Rule, by?: string | null): Promise<boolean>;
 
   /**
    * Removes a rule. Of lanes that are no longer held nothing expires before `notExpiredBefore` (steady).
    * Resolves to the lanes that may send again; null when there is no such rule.
    */
-  removeRule(id: string, now: Now, notExpiredBefore: number): Promise<readonly LaneBacklog[] | null>;
+  removeRule(
+    id: string,
+    now: Now,
+    notExpiredBefore: number,
+    by?: string | null,
+  ): Promise<readonly LaneBacklog[] | null>;
 
   /**
    * Ends at most `limit` queued and waiting jobs that a block stops; fewer when their payloads are large. Resolves to their
@@ -26,13 +35,13 @@ export interface OwnerStore {
   endBlocked(now: Now, limit: number): Promise<number>;
 
   /** Takes one job back: see {@link CancelResult}. */
-  cancel(id: string, now: Now): Promise<CancelResult>;
+  cancel(id: string, now: Now, by?: string | null): Promise<CancelResult>;
 
   /**
    * Takes the payload of an earlier job in once more, as a new job of the same lane with as many attempts: judged, in one
    * step, by what new jobs are judged by.
    */
-  redeliver(id: string, as: Redelivery, limits: InsertLimits): Promise<RedeliverResult>;
+  redeliver(id: string, as: Redelivery, limits: InsertLimits, by?: string | null): Promise<RedeliverResult>;
 
   /** Exports, the newest first, those too whose results apps can no longer read. Never holds anybody else up. */
   list(query: ExportQuery): Promise<ExportPage>;

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { JobStore } from './job-store.ts';
+import type { LedgerStore } from './ledger-store.ts';
 
 /** Jobs in one commit: few enough that the writer's other work does not feel it. */
 const STEP_JOBS = 256;
@@ -58,6 +59,22 @@ export async function deleteOldHistory(
 ): Promise<number> {
   const deleted = await store.deleteHistory(clock.steady() - keepHistoryMs, STEP_JOBS);
   return deleted < STEP_JOBS ? Math.min(INTERVAL_MS, Math.max(keepHistoryMs, STEP_PAUSE_MS)) : STEP_PAUSE_MS;
+}
+
+/** How often refusals of minutes that are over are recorded. */
+const REFUSALS_EVERY_MS = 60_000;
+
+/**
+ * A step of recording what rules refused.
+ *
+ * @returns how long to wait before the next step, in milliseconds
+ */
+export async function recordRefusals(
+  ledger: Pick<LedgerStore, 'recordRefusals'>,
+  clock: Clock,
+): Promise<number> {
+  await ledger.recordRefusals(clock.now(), false);
+  return REFUSALS_EVERY_MS;
 }
 
 /** Takes what was erased out of the store's log, by the clock: also when nothing happens that would overwrite it. */

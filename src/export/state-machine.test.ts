@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Attempt, isFinal, type JobResult } from './job.ts';
+import { type Attempt, isFinal, type JobResult, UNSEEN } from './job.ts';
 import type { Settlement } from './job-store.ts';
 import { NO_REPORT } from './lane-health.ts';
 import {
@@ -18,7 +18,7 @@ import {
 } from './state-machine.ts';
 
 const RESULT: JobResult = { kind: 'failure', failure: { code: 'timeout', detail: 'slow' } };
-const ATTEMPT: Attempt = { number: 1, startedAt: 0, endedAt: 7, address: null, status: null, error: null };
+const ATTEMPT: Attempt = { number: 1, startedAt: 0, endedAt: 7, ...UNSEEN, status: null, error: null };
 
 function settlement(kind: Settlement['kind'], lease: number, isDelivered = true): Settlement {
   const of = { id: 'x', lane: { client: '', destination: '' }, lease, attempt: ATTEMPT };

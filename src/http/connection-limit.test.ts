@@ -6,7 +6,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { certificate, TEST_CA } from '../../test/support/destinations/certificates.ts';
-import { HttpFixture, NO_OWNER, ROOT_KEY } from '../../test/support/http/http-fixture.ts';
+import { HttpFixture, NO_LEDGER, NO_OWNER, ROOT_KEY } from '../../test/support/http/http-fixture.ts';
 import { until } from '../../test/support/until.ts';
 import { Authorizer } from '../auth/authorizer.ts';
 import { ConnectionLimit } from './connection-limit.ts';
@@ -206,6 +206,7 @@ async function serverWith(fixture: HttpFixture, limits: Partial<ServerLimits>) {
   const server = await createHttpServer({
     service: fixture.service,
     owner: NO_OWNER,
+    ledger: NO_LEDGER,
     authorizer,
     settings: { bodyBytesMax: 1_000, longPollMaxMs: 1_000, attemptsMax: 9 },
     readiness: async () => ({ isReady: true }),

@@ -4,7 +4,13 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { DESTINATION, HttpFixture, NO_OWNER, tokenWith } from '../../test/support/http/http-fixture.ts';
+import {
+  DESTINATION,
+  HttpFixture,
+  NO_LEDGER,
+  NO_OWNER,
+  tokenWith,
+} from '../../test/support/http/http-fixture.ts';
 import { Authorizer } from '../auth/authorizer.ts';
 import { createHttpServer, SERVER_LIMITS } from './server.ts';
 
@@ -284,7 +290,15 @@ describe('closing', () => {
     const settings = { bodyBytesMax: 1, longPollMaxMs: 1, attemptsMax: 1 };
     const readiness = async () => ({ isReady: true }) as const;
     const log = { unexpectedError: () => {} };
-    const server = await createHttpServer({ service, owner: NO_OWNER, authorizer, settings, readiness, log });
+    const server = await createHttpServer({
+      service,
+      owner: NO_OWNER,
+      ledger: NO_LEDGER,
+      authorizer,
+      settings,
+      readiness,
+      log,
+    });
     await server.close();
   });
 

@@ -34,8 +34,17 @@ export function wireOwnedExport({ job, peer, attempts, heldBy, redeliveryOf }: O
   };
 }
 
-function wireAttempt({ number, startedAt, endedAt, address, status, error }: Attempt): WireAttempt {
-  return { number, started_at: time(startedAt), ended_at: time(endedAt), address, status, error };
+function wireAttempt(attempt: Attempt): WireAttempt {
+  const { number, startedAt, endedAt, address, tlsFingerprint, status, error } = attempt;
+  return {
+    number,
+    started_at: time(startedAt),
+    ended_at: time(endedAt),
+    address,
+    tls_fingerprint: tlsFingerprint,
+    status,
+    error,
+  };
 }
 
 export function wireSummary(lane: LaneSummary): WireSummary {
@@ -95,7 +104,7 @@ export function readPeriod(query: Query): { readonly since: number; readonly unt
 }
 
 /** In an address everything is text; what is no number is left for the schema to refuse. */
-function numberOf(text: unknown): unknown {
+export function numberOf(text: unknown): unknown {
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
@@ -108,7 +117,8 @@ function instant(query: Query, name: 'since' | 'until'): number | null {
   return at;
 }
 
-function refuseTwice(query: Query): void {
+/** @throws ExportError `invalid_request` */
+export function refuseTwice(query: Query): void {
   const twice = Object.keys(query).find((name) => Array.isArray(query[name]));
   if (twice !== undefined) throw refused(`${JSON.stringify(twice.slice(0, 80))} is given twice.`);
 }

@@ -10,8 +10,9 @@ import { readMembers } from './json-body.ts';
 import type { EventStreams } from './owner/event-streams.ts';
 import { judgeOwner, type SessionKeeper } from './owner/owner-judge.ts';
 import { readExportQuery, readPeriod, wireOwnedExport, wireSummary } from './owner-exports.ts';
+import { type LedgerActions, ledgerCheckpoint, ledgerLogs, ledgerPage } from './owner-ledger.ts';
 import { readRule, wireRule } from './owner-rules.ts';
-import { sendJson } from './reply.ts';
+import { sendJson, sendText } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
 import { judgeBy } from './schema/judge.ts';
 import { NOTHING_SCHEMA, REFRESH_SCHEMA } from './schema/owner-schemas.ts';
@@ -50,6 +51,7 @@ export interface RootKeyReport {
 
 export interface OwnerRoutesParts {
   readonly owner: OwnerActions;
+  readonly ledger: LedgerActions;
   readonly authorizer: RequestAuthorizer;
   readonly clock: Clock;
   readonly settings: HttpSettings;
@@ -59,8 +61,8 @@ export interface OwnerRoutesParts {
 const judgeRefresh = judgeBy(REFRESH_SCHEMA);
 const judgeNothing = judgeBy(NOTHING_SCHEMA);
 
-/** Answers a request that has been judged; what it resolves to goes out as JSON, and nothing as 204. */
-type OwnerHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<object | undefined>;
+/** Answers a request that has been judged; what it resolves to goes out as JSON, text as it is, and nothing as 204. */
+type OwnerHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<object | string | undefined>;
 
 /** The routes for the owner of the box (interface, section 5). */
 export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
@@ -81,6 +83,7 @@ export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): v
   });
   addRuleRoutes(app, parts);
   addExportRoutes(app, parts);
+  addLedgerRoutes(app, parts);
   addEventRoute(app, parts);
 }
 
@@ -114,6 +117,22 @@ function addExportRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
     judgeNothing(readMembers(request.body));
     const { id } = await owner.redeliver(idOf(request));
     return wireOwnedExport(await owner.find(id));
+  });
+}
+
+function addLedgerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
+  const { owner, ledger } = parts;
+  addOwnerRoute(app, parts, 'GET', '/owner/ledger/logs', () => ledgerLogs(ledger));
+  addOwnerRoute(app, parts, 'GET', '/owner/ledger', ({ query }) =>
+    ledgerPage(ledger, query as Record<string, unknown>),
+  );
+  addOwnerRoute(app, parts, 'GET', '/owner/ledger/checkpoint', ({ query }) =>
+    ledgerCheckpoint(ledger, query as Record<string, unknown>),
+  );
+  addOwnerRoute(app, parts, 'GET', '/owner/exports/:id/receipt', async (request) => {
+    // Throws for an export that is not there.
+    await owner.find(idOf(request));
+    return ledger.receipt(idOf(request));
   });
 }
 
@@ -160,6 +179,7 @@ function addOwnerRoute(
       if (reply.sent) return reply;
       reply.header('cache-control', 'no-store');
       if (answer === undefined) return reply.code(204).send();
+      if (typeof answer === 'string') return sendText(reply, answer);
       return sendJson(reply, 200, JSON_CONTENT_TYPE, JSON.stringify(answer));
     },
   });

@@ -16,6 +16,7 @@ import { addDocsRoutes } from './openapi/docs-routes.ts';
 import { EVENT_STREAM_LIMITS, type EventStreamLimits, EventStreams } from './owner/event-streams.ts';
 import { judgeOwner } from './owner/owner-judge.ts';
 import { addSessionRoutes } from './owner/session-routes.ts';
+import type { LedgerActions } from './owner-ledger.ts';
 import { addOwnerRoutes, type OwnerActions } from './owner-routes.ts';
 import { addProbes, type Readiness } from './probes.ts';
 import { notFound } from './problem.ts';
@@ -36,6 +37,7 @@ export type { HttpLog } from './refusals.ts';
 export interface HttpServerParts {
   readonly service: ExportService;
   readonly owner: OwnerActions;
+  readonly ledger: LedgerActions;
   readonly authorizer: RequestAuthorizer;
   readonly settings: HttpSettings;
   readonly readiness: () => Promise<Readiness>;

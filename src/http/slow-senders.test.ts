@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import {
   DESTINATION,
   HttpFixture,
+  NO_LEDGER,
   NO_OWNER,
   ROOT_KEY,
   tokenWith,
@@ -31,6 +32,7 @@ async function serverThatWaits(limits: Partial<ServerLimits>): Promise<Slow> {
   const server = await createHttpServer({
     service: fixture.service,
     owner: NO_OWNER,
+    ledger: NO_LEDGER,
     authorizer: new Authorizer({
       keys: () => [ROOT_KEY],
       target: 'export-service',

@@ -7,6 +7,8 @@ import { keyedDigest } from './digest.ts';
 import { MasterKey, readMasterKey, readOrMakeMasterKey } from './master-key.ts';
 import { findRootKey, openMasterKey, openRootKey } from './store-keys.ts';
 
+const NOW = 1_000_000;
+
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 describe('MasterKey', () => {
@@ -113,8 +115,8 @@ describe('the keys of a store', () => {
     using directory = new TemporaryDirectory();
     await using temporary = await openTemporaryStore();
     const { secrets } = temporary.store;
-    const first = await openMasterKey(secrets, directory.file('store.key'));
-    const again = await openMasterKey(secrets, directory.file('store.key'));
+    const first = await openMasterKey(secrets, directory.file('store.key'), NOW);
+    const again = await openMasterKey(secrets, directory.file('store.key'), NOW);
     assert.deepEqual(first.storeKeys, again.storeKeys);
   });
 
@@ -122,8 +124,8 @@ describe('the keys of a store', () => {
     using directory = new TemporaryDirectory();
     await using temporary = await openTemporaryStore();
     const { secrets } = temporary.store;
-    await openMasterKey(secrets, directory.file('store.key'));
-    await assert.rejects(openMasterKey(secrets, directory.file('lost.key')), /lost\.key cannot be read/);
+    await openMasterKey(secrets, directory.file('store.key'), NOW);
+    await assert.rejects(openMasterKey(secrets, directory.file('lost.key'), NOW), /lost\.key cannot be read/);
     assert.throws(() => readFileSync(directory.file('lost.key')), { code: 'ENOENT' });
   });
 
@@ -131,10 +133,10 @@ describe('the keys of a store', () => {
     using directory = new TemporaryDirectory();
     await using temporary = await openTemporaryStore();
     const { secrets } = temporary.store;
-    await openMasterKey(secrets, directory.file('store.key'));
+    await openMasterKey(secrets, directory.file('store.key'), NOW);
     readOrMakeMasterKey(directory.file('other.key'));
     await assert.rejects(
-      openMasterKey(secrets, directory.file('other.key')),
+      openMasterKey(secrets, directory.file('other.key'), NOW),
       /does not belong to this store/,
     );
   });
@@ -144,11 +146,11 @@ describe('the keys of a store', () => {
     await using temporary = await openTemporaryStore();
     const { secrets } = temporary.store;
     const file = directory.file('store.key');
-    const masterKey = await openMasterKey(secrets, file);
+    const masterKey = await openMasterKey(secrets, file, NOW);
     assert.equal(await findRootKey(secrets, file), null);
-    const rootKey = await openRootKey(secrets, masterKey);
+    const rootKey = await openRootKey(secrets, masterKey, NOW);
     assert.match(text(rootKey), /^[\w-]{43}$/);
-    assert.deepEqual(await openRootKey(secrets, masterKey), rootKey);
+    assert.deepEqual(await openRootKey(secrets, masterKey, NOW), rootKey);
     assert.deepEqual(await findRootKey(secrets, file), rootKey);
   });
 
@@ -156,7 +158,11 @@ describe('the keys of a store', () => {
     using directory = new TemporaryDirectory();
     await using temporary = await openTemporaryStore();
     const { secrets } = temporary.store;
-    const rootKey = await openRootKey(secrets, await openMasterKey(secrets, directory.file('store.key')));
+    const rootKey = await openRootKey(
+      secrets,
+      await openMasterKey(secrets, directory.file('store.key'), NOW),
+      NOW,
+    );
     const sealed = await secrets.get('macaroon root key');
     assert.ok(sealed && !text(sealed).includes(text(rootKey)));
   });

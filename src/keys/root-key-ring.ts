@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '../export/clock.ts';
-import type { SecretStore } from '../export/job-store.ts';
+import type { KeyRecord, SecretStore } from '../export/job-store.ts';
+import type { KeyChange } from '../export/ledger-store.ts';
 import type { MasterKey } from './master-key.ts';
 import { addKey, decodeRing, dropUnused, encodeRing, mergeKnown, type Ring } from './ring.ts';
 
@@ -21,6 +22,8 @@ export interface RingChange {
 
 interface Addition {
   readonly key: Uint8Array;
+  /** Who asked for it, for the ledger. */
+  readonly by: string | null;
   /** The others go. */
   readonly isOnly: boolean;
 }
@@ -92,11 +95,15 @@ export class RootKeyRing implements AsyncDisposable {
    * Takes a key in as the newest. It is good at once, whatever becomes of the write.
    *
    * @param isOnly ends all others, and every token signed with them
+   * @param by the identifier of the owner's token; null when nobody asked, or it named nobody
    * @throws ExportError when it could not be written; that is tried again by {@link upkeep}
    */
-  async add(key: Uint8Array, { isOnly = false } = {}): Promise<RingChange> {
+  async add(
+    key: Uint8Array,
+    { isOnly = false, by = null }: { isOnly?: boolean; by?: string | null } = {},
+  ): Promise<RingChange> {
     const before = this.#keys;
-    const addition = { key, isOnly };
+    const addition = { key, isOnly, by };
     this.#unsaved.push(addition);
     this.#set(this.#apply(this.#ring, addition));
     const change = {
@@ -140,8 +147,9 @@ export class RootKeyRing implements AsyncDisposable {
       await this.#load();
       const size = this.#ring.length;
       this.#set(dropUnused(this.#ring, this.#parts.clock.steady()));
-      if (!this.#hasNews() && this.#ring.length === size) return;
-      if (await this.#save()) return;
+      const retired = size - this.#ring.length;
+      if (!this.#hasNews() && retired === 0) return;
+      if (await this.#save(retired)) return;
     }
     throw new Error('Other instances changed the root keys in the store again and again.');
   }
@@ -165,8 +173,11 @@ export class RootKeyRing implements AsyncDisposable {
     return this.#unsaved.length > 0 || this.#hasUses || (isOld && this.#ring.length > 0);
   }
 
-  /** @returns false when the store has something else by now */
-  async #save(): Promise<boolean> {
+  /**
+   * @param retired how many keys have left because nothing used them
+   * @returns false when the store has something else by now
+   */
+  async #save(retired: number): Promise<boolean> {
     const { secrets, masterKey, clock } = this.#parts;
     const now = clock.steady();
     const sealed = masterKey.seal(NAME, encodeRing(this.#ring, now));
@@ -176,7 +187,7 @@ export class RootKeyRing implements AsyncDisposable {
     for (const { key, usedAt } of this.#ring) this.#recorded.set(key, usedAt);
     let isSaved = false;
     try {
-      isSaved = await secrets.replace(NAME, this.#stored, sealed);
+      isSaved = await secrets.replace(NAME, this.#stored, sealed, this.#record(retired));
     } finally {
       if (!isSaved) this.#hasUses ||= hadUses;
     }
@@ -185,6 +196,16 @@ export class RootKeyRing implements AsyncDisposable {
     this.#storedAt = now;
     this.#unsaved = this.#unsaved.slice(count);
     return true;
+  }
+
+  /** What the ledger is to say of the changes that are written now. */
+  #record(retired: number): KeyRecord {
+    const changes = this.#unsaved.flatMap(({ isOnly, by }): KeyChange[] => {
+      const fetched = { purpose: 'root', change: 'fetched', publicKey: null, by } as const;
+      return isOnly ? [{ ...fetched, change: 'dropped' }, fetched] : [fetched];
+    });
+    const gone: KeyChange = { purpose: 'root', change: 'retired', publicKey: null, by: null };
+    return { changes: [...changes, ...Array(retired).fill(gone)], now: this.#parts.clock.now() };
   }
 
   #apply(ring: Ring, { key, isOnly }: Addition): Ring {

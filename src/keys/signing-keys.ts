@@ -1,7 +1,7 @@
 import { sign as signBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Clock } from '../export/clock.ts';
-import type { SecretStore } from '../export/job-store.ts';
+import type { KeyRecord, SecretStore } from '../export/job-store.ts';
 import type { PublicSigningKey, SignedMessage, Signer } from '../export/signer.ts';
 import type { MasterKey } from './master-key.ts';
 import {
@@ -55,8 +55,12 @@ export class SigningKeys implements Signer {
   static async open(parts: SigningKeysParts): Promise<SigningKeys> {
     const keys = new SigningKeys(parts);
     const { secrets, masterKey, clock } = parts;
-    const made = (): Uint8Array => masterKey.seal(NAME, encodeSet([makeKeyPair(clock.now())]));
-    keys.#take((await secrets.get(NAME)) ?? (await secrets.putIfAbsent(NAME, made())));
+    const now = clock.now();
+    const pair = makeKeyPair(now);
+    const made = masterKey.seal(NAME, encodeSet([pair]));
+    keys.#take(
+      (await secrets.get(NAME)) ?? (await secrets.putIfAbsent(NAME, made, record('made', pair, null, now))),
+    );
     return keys;
   }
 
@@ -77,16 +81,17 @@ export class SigningKeys implements Signer {
   /**
    * Makes a new key. The present one goes on signing beside it for a day, so that receivers can learn the new one.
    *
+   * @param by the identifier of the owner's token, for the ledger; null when it named nobody
    * @throws ExportError when the store cannot be read or written; then nothing has changed
    */
-  async rotate(): Promise<PublicSigningKey> {
+  async rotate(by: string | null = null): Promise<PublicSigningKey> {
     const { secrets, masterKey, clock } = this.#parts;
     const now = clock.now();
     const added = makeKeyPair(now);
     for (let tries = 0; tries < ROTATE_TRIES_MAX; tries += 1) {
       await this.#load();
       const sealed = masterKey.seal(NAME, encodeSet(withNewest(this.#set, added, now)));
-      if (await secrets.replace(NAME, this.#stored, sealed)) {
+      if (await secrets.replace(NAME, this.#stored, sealed, record('rotated', added, by, now))) {
         this.#take(sealed);
         return publicPart(added);
       }
@@ -126,6 +131,16 @@ export async function readPublicSigningKeys(
   return stored === null
     ? []
     : validAt(decodeSet((await openMasterKey()).open(NAME, stored)), now).map(publicPart);
+}
+
+function record(
+  change: 'made' | 'rotated',
+  { publicKey }: SigningKeyPair,
+  by: string | null,
+  now: number,
+): KeyRecord {
+  const text = Buffer.from(publicKey).toString('base64url');
+  return { changes: [{ purpose: 'signing', change, publicKey: text, by }], now };
 }
 
 function publicPart({ id, publicKey, madeAt, validUntil }: SigningKeyPair): PublicSigningKey {

@@ -1,6 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import type { SecretStore, StoreKeys } from '../export/job-store.ts';
+import type { KeyRecord, SecretStore, StoreKeys } from '../export/job-store.ts';
+import type { KeyChange } from '../export/ledger-store.ts';
 import { type Digest, keyedDigest } from './digest.ts';
 import { type MasterKey, readMasterKey, readOrMakeMasterKey } from './master-key.ts';
 import { nextKeyFile, putNextKeyInPlace } from './next-key.ts';
@@ -9,6 +10,7 @@ import { nextKeyFile, putNextKeyInPlace } from './next-key.ts';
 const KEY_CHECK = 'key check';
 const ROOT_KEY = 'macaroon root key';
 const ROOT_KEY_BYTES = 32;
+const LEDGER_KEY = 'ledger key';
 /** There in a store that once got a new master key. */
 const DIGEST_KEY = 'idempotency digest key';
 
@@ -17,10 +19,11 @@ const DIGEST_KEY = 'idempotency digest key';
  * key is an error, because a new one would make its secrets unreadable for good. A change to a new key that was cut off
  * after its commit is completed.
  *
+ * @param now wall clock
  * @throws Error that says what is wrong and what to do
  */
-export async function openMasterKey(secrets: SecretStore, file: string): Promise<MasterKey> {
-  return (await completeKeyChange(secrets, file)) ?? (await makeStoreKey(secrets, file));
+export async function openMasterKey(secrets: SecretStore, file: string, now: number): Promise<MasterKey> {
+  return (await completeKeyChange(secrets, file)) ?? (await makeStoreKey(secrets, file, now));
 }
 
 /**
@@ -40,10 +43,14 @@ export async function completeKeyChange(
   return key;
 }
 
-async function makeStoreKey(secrets: SecretStore, file: string): Promise<MasterKey> {
+async function makeStoreKey(secrets: SecretStore, file: string, now: number): Promise<MasterKey> {
   const key = readOrMakeMasterKey(file);
   // Whoever comes first decides; the check then holds for both.
-  const stored = await secrets.putIfAbsent(KEY_CHECK, key.seal(KEY_CHECK, randomBytes(16)));
+  const stored = await secrets.putIfAbsent(
+    KEY_CHECK,
+    key.seal(KEY_CHECK, randomBytes(16)),
+    made('master', null, now),
+  );
   return findKey(stored, file).key;
 }
 
@@ -116,12 +123,40 @@ export function resealSecrets(
  * The macaroon root key of a service that stands alone: made once, kept in the store under the master key.
  * It is text, as the arbiter's keys are.
  */
-export async function openRootKey(secrets: SecretStore, masterKey: MasterKey): Promise<Uint8Array> {
-  const made = masterKey.seal(ROOT_KEY, Buffer.from(randomBytes(ROOT_KEY_BYTES).toString('base64url')));
+export async function openRootKey(
+  secrets: SecretStore,
+  masterKey: MasterKey,
+  now: number,
+): Promise<Uint8Array> {
+  const key = masterKey.seal(ROOT_KEY, Buffer.from(randomBytes(ROOT_KEY_BYTES).toString('base64url')));
   return masterKey.open(
     ROOT_KEY,
-    (await secrets.get(ROOT_KEY)) ?? (await secrets.putIfAbsent(ROOT_KEY, made)),
+    (await secrets.get(ROOT_KEY)) ?? (await secrets.putIfAbsent(ROOT_KEY, key, made('root', null, now))),
   );
+}
+
+/**
+ * The seed of the Ed25519 key that signs the ledger's checkpoints: made once, kept in the store under the master key.
+ *
+ * @param now wall clock
+ */
+export async function openLedgerSeed(
+  secrets: SecretStore,
+  masterKey: MasterKey,
+  now: number,
+): Promise<Uint8Array> {
+  const { d = '', x = '' } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+  const sealed = masterKey.seal(LEDGER_KEY, Buffer.from(d, 'base64url'));
+  return masterKey.open(
+    LEDGER_KEY,
+    (await secrets.get(LEDGER_KEY)) ??
+      (await secrets.putIfAbsent(LEDGER_KEY, sealed, made('ledger', x, now))),
+  );
+}
+
+/** @param publicKey in base64url, of keys that have one */
+function made(purpose: KeyChange['purpose'], publicKey: string | null, now: number): KeyRecord {
+  return { changes: [{ purpose, change: 'made', publicKey, by: null }], now };
 }
 
 /** The root key if one was made already. */

@@ -40,7 +40,8 @@ const TEXTS: { readonly [K in LedgerEvent['kind']]: string } = {
   key: '{"n":7,"time":"2026-11-24T12:00:00.000Z","kind":"key","purpose":"root","change":"fetched","public_key":null,"by":null,"salt":"AbCdEfGhIjKlMn-_"}',
   refused:
     '{"n":7,"time":"2026-11-24T12:00:00.000Z","kind":"refused","minute":"2026-11-24T11:59:00.000Z","code":"budget_exhausted","rule":"019ab3f2-7c00-7000-8000-000000000004","app":"sleep-app","destination":"https://study.example/in","others":false,"count":17,"bytes":34816,"salt":"AbCdEfGhIjKlMn-_"}',
-  erasure: '{"n":7,"time":"2026-11-24T12:00:00.000Z","kind":"erasure","before":0,"salt":"AbCdEfGhIjKlMn-_"}',
+  erasure:
+    '{"n":7,"time":"2026-11-24T12:00:00.000Z","kind":"erasure","log":null,"before":0,"salt":"AbCdEfGhIjKlMn-_"}',
 };
 
 /** Words of which none may ever be a field: an entry is shown to others, and cannot be taken back. */
@@ -85,7 +86,8 @@ describe('an entry', () => {
   function mayHold(field: string, value: unknown): boolean {
     return (
       (field === 'others' && value === true) ||
-      (value === '€' && ['app', 'destination', 'by', 'origin', 'version', 'public_key'].includes(field))
+      (value === '€' &&
+        ['app', 'destination', 'by', 'origin', 'version', 'public_key', 'log'].includes(field))
     );
   }
 

@@ -103,12 +103,16 @@ const KINDS = {
     bytes: orNull(count),
     ...EXCHANGE,
   },
-  /** An export ended. Stands for itself, as a receipt does: `address` and so on are those of its last attempt. */
+  /**
+   * An export ended. Stands for itself, as a receipt does: `address` and `tls_fingerprint` are those of its last attempt,
+   * `status` and `error` say how it ended.
+   */
   outcome: {
     ...EXPORT,
     state: oneOf('delivered', 'undeliverable', 'blocked', 'cancelled'),
     bytes: count,
-    digest,
+    /** As when it was taken in; null when that was before the store had a ledger. */
+    digest: orNull(digest),
     accepted_at: isTime,
     attempts: count,
     ...EXCHANGE,
@@ -146,8 +150,12 @@ const KINDS = {
     count,
     bytes: count,
   },
-  /** The texts of all entries before `before` were erased, as their time was over. */
-  erasure: { before: count },
+  /** The texts of all entries before `before` were erased, as their time was over; but for the first one of the log. */
+  erasure: {
+    /** Which log's; null is this one's. A log that was left cannot say so itself. */
+    log: orNull(name),
+    before: count,
+  },
 } as const satisfies Record<string, Record<string, Check<unknown>>>;
 
 type Kinds = typeof KINDS;

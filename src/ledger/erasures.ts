@@ -1,4 +1,4 @@
-const ERASURE = /,"kind":"erasure","before":(0|[1-9][0-9]{0,15}),/;
+const ERASURE = /,"kind":"erasure","log":(null|"[^"\\]*"),"before":(0|[1-9][0-9]{0,15}),/;
 
 /**
  * Which entries have no text any more, and whether the log itself says why: an entry of the kind `erasure` tells that all
@@ -7,13 +7,23 @@ const ERASURE = /,"kind":"erasure","before":(0|[1-9][0-9]{0,15}),/;
  */
 export class Erasures {
   #count = 0;
-  #erasedBefore = 0;
+  #erasedBefore: number;
   /** Runs of entries without text. There is one, unless somebody erased what is not old. */
   readonly #runs: { start: number; end: number }[] = [];
 
+  /** @param erasedBefore what a later log says of this one; 0 when none does */
+  constructor(erasedBefore = 0) {
+    this.#erasedBefore = erasedBefore;
+  }
+
   add(index: number, text: string | null): void {
-    if (text === null) this.#addErased(index);
-    else this.#erasedBefore = Math.max(this.#erasedBefore, Math.min(recordedErasure(text), index));
+    if (text === null) {
+      this.#addErased(index);
+      return;
+    }
+    const recorded = recordedErasure(text);
+    if (recorded?.log === null)
+      this.#erasedBefore = Math.max(this.#erasedBefore, Math.min(recorded.before, index));
   }
 
   get count(): number {
@@ -34,7 +44,10 @@ export class Erasures {
   }
 }
 
-function recordedErasure(text: string): number {
-  const [, before] = ERASURE.exec(text) ?? [];
-  return before === undefined ? 0 : Number(before);
+/** What an entry of the kind `erasure` says: of which log (null: its own) and before which entry. Null for every other text. */
+export function recordedErasure(
+  text: string,
+): { readonly log: string | null; readonly before: number } | null {
+  const [, log = '', before] = ERASURE.exec(text) ?? [];
+  return before === undefined ? null : { log: JSON.parse(log) as string | null, before: Number(before) };
 }

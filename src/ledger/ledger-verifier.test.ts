@@ -276,7 +276,8 @@ describe('erased texts', () => {
   function erasedLedger(recordedBefore: number | null, isErased: (index: number) => boolean): Verification {
     const ledger = new MemoryLedger();
     for (let n = 0; n < 100; n += 1) ledger.append({ kind: 'start', version: '1' });
-    if (recordedBefore !== null) ledger.append({ kind: 'erasure', before: recordedBefore }, NOON + 1);
+    if (recordedBefore !== null)
+      ledger.append({ kind: 'erasure', log: null, before: recordedBefore }, NOON + 1);
     for (const row of ledger.rows) if (isErased(row.index)) row.text = null;
     const verification = ledger.verify([ledger.head]);
     assert.equal(verification.flaw, null);
@@ -301,7 +302,7 @@ describe('erased texts', () => {
   it('are not explained by an entry that speaks of its own future', () => {
     assert.equal(erasedLedger(1_000, (index) => index < 60).unexplainedErasure, null);
     const ledger = new MemoryLedger();
-    ledger.append({ kind: 'erasure', before: 1_000 });
+    ledger.append({ kind: 'erasure', log: null, before: 1_000 });
     ledger.append({ kind: 'start', version: '1' });
     (ledger.rows[1] as Row).text = null;
     assert.equal(ledger.verify([]).unexplainedErasure, 1);
@@ -310,7 +311,7 @@ describe('erased texts', () => {
   it('nor by a name that looks like such an entry', () => {
     const ledger = new MemoryLedger();
     ledger.append({ kind: 'start', version: '1' });
-    ledger.append({ kind: 'start', version: ',"kind":"erasure","before":1,' });
+    ledger.append({ kind: 'start', version: ',"kind":"erasure","log":null,"before":1,' });
     (ledger.rows[0] as Row).text = null;
     assert.equal(ledger.verify([]).unexplainedErasure, 0);
   });

@@ -30,6 +30,8 @@ export interface Expectations {
    * then no sign that something was cut off.
    */
   readonly kept?: number;
+  /** Before which entry texts were erased, as a later log says; 0 when left out. */
+  readonly erasedBefore?: number;
 }
 
 /**
@@ -91,7 +93,7 @@ export class LedgerVerifier {
   readonly #frontier = new Frontier();
   readonly #heads: readonly KnownHead[];
   readonly #expectations: Expectations;
-  readonly #erasures = new Erasures();
+  readonly #erasures: Erasures;
   #nextHead = 0;
   #covered = 0;
   /** The first entries since the last head that held, above which a stored node is another one than recomputed. */
@@ -100,6 +102,7 @@ export class LedgerVerifier {
 
   constructor(expectations: Expectations) {
     this.#expectations = expectations;
+    this.#erasures = new Erasures(expectations.erasedBefore);
     this.#heads = expectations.heads.toSorted((one, other) => one.size - other.size);
     this.#checkHeads();
   }

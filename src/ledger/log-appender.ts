@@ -38,6 +38,16 @@ export class LogAppender {
     this.#frontier = frontier.copy();
   }
 
+  /** How many entries the log has, as of the last commit. */
+  get size(): number {
+    return this.#committed.size;
+  }
+
+  /** Whether there are entries that are not committed. */
+  get isAhead(): boolean {
+    return this.#frontier.size !== this.#committed.size;
+  }
+
   /** What may be signed. */
   get head(): TreeHead {
     this.#head ??= { size: this.#committed.size, root: this.#committed.root() };
@@ -60,12 +70,12 @@ export class LogAppender {
   }
 
   commit(): void {
-    if (this.#frontier.size === this.#committed.size) return;
+    if (!this.isAhead) return;
     this.#committed = this.#frontier.copy();
     this.#head = null;
   }
 
   rollback(): void {
-    if (this.#frontier.size !== this.#committed.size) this.#frontier = this.#committed.copy();
+    if (this.isAhead) this.#frontier = this.#committed.copy();
   }
 }

@@ -1027,6 +1027,8 @@ function attempt(number: number, error: AttemptError | null = null, endedAt = NO
     startedAt: NOW,
     endedAt,
     address: '192.0.2.1',
+    tlsFingerprint: 'ab'.repeat(32),
+    bytes: 2,
     status: error === null ? 200 : null,
     error,
   };

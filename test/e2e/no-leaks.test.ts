@@ -216,7 +216,7 @@ it('no file in the data folder but the key file holds a key in the clear, and on
   const config = parseConfig(['--data-dir', service.dataDir], {});
   const secrets = (await openLocalRootKeys(config)).flatMap(formsOf);
   await using store = await SqliteJobStore.open(config.store.path);
-  const masterKey = await openMasterKey(store.secrets, config.keyFile);
+  const masterKey = await openMasterKey(store.secrets, config.keyFile, Date.now());
   const sealed = await store.secrets.get('signing keys');
   assert.ok(sealed !== null);
   for (const { d } of JSON.parse(Buffer.from(masterKey.open('signing keys', sealed)).toString())) {

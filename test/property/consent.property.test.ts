@@ -11,7 +11,7 @@ import fc from 'fast-check';
 import { Dispatcher } from '../../src/delivery/dispatcher.ts';
 import type { Clock } from '../../src/export/clock.ts';
 import { Consent } from '../../src/export/consent.ts';
-import type { Deliverer, Delivery } from '../../src/export/deliverer.ts';
+import { type Deliverer, type Delivery, unconnected } from '../../src/export/deliverer.ts';
 import type { AttemptOutcome, Lane } from '../../src/export/job.ts';
 import { isFinal } from '../../src/export/job.ts';
 import type { ClaimedJob, JobStore } from '../../src/export/job-store.ts';
@@ -158,7 +158,7 @@ class World implements Deliverer, AsyncDisposable {
       isOver: false,
       end: (outcome) => {
         attempt.isOver = true;
-        if (life === this.#life) resolve({ outcome, address: null });
+        if (life === this.#life) resolve(unconnected(outcome));
       },
     };
     signal.addEventListener('abort', () => attempt.end({ kind: 'stopped', sent: attempt.isOpen }));

@@ -11,7 +11,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { Dispatcher, type DispatchLimits } from '../../src/delivery/dispatcher.ts';
 import { Consent } from '../../src/export/consent.ts';
-import type { Deliverer, Delivery } from '../../src/export/deliverer.ts';
+import { type Deliverer, type Delivery, unconnected } from '../../src/export/deliverer.ts';
 import { ExportError } from '../../src/export/errors.ts';
 import { ExportService } from '../../src/export/export-service.ts';
 import type { Lane } from '../../src/export/job.ts';
@@ -221,13 +221,11 @@ class World implements Deliverer {
       end: (status) => {
         this.#attempts.splice(this.#attempts.indexOf(attempt), 1);
         const answer = { status, body: '', truncated: false };
-        resolve({ outcome: { kind: 'answered', answer, retryAfterMs: null }, address: null });
+        resolve(unconnected({ kind: 'answered', answer, retryAfterMs: null }));
       },
     };
     this.#attempts.push(attempt);
-    signal.addEventListener('abort', () =>
-      resolve({ outcome: { kind: 'stopped', sent: true }, address: null }),
-    );
+    signal.addEventListener('abort', () => resolve(unconnected({ kind: 'stopped', sent: true })));
     this.#assertWithinLimits(job);
     if (job.attempts === 0) this.#noteFirst(job);
     return promise;

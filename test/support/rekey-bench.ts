@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import type { Attempt, JobResult } from '../../src/export/job.ts';
+import { type Attempt, type JobResult, UNSEEN } from '../../src/export/job.ts';
 import type { ClaimedJob, NewJob, Settlement } from '../../src/export/job-store.ts';
 import { NO_REPORT } from '../../src/export/lane-health.ts';
 import { findStoreKeys, openDigest, openMasterKey, openRootKey } from '../../src/keys/store-keys.ts';
 import { checkStore } from '../../src/store/sqlite/check.ts';
 import { SqliteJobStore } from '../../src/store/sqlite/sqlite-job-store.ts';
+import { beginLedger } from './ledger/beginning.ts';
 import { TemporaryDirectory } from './temporary-store.ts';
 
 const NOW = { wall: 1_000_000, steady: 1_000_000 };
@@ -55,8 +56,8 @@ export async function readStoreUnderKey(dataDir: string): Promise<Content> {
   await using store = await openUnderKey(dataDir);
   const payloads = await Promise.all(IDS.map((id) => store.payload(id)));
   const jobs = await store.get(IDS);
-  const key = await openMasterKey(store.secrets, join(dataDir, 'store.key'));
-  const rootKey = await openRootKey(store.secrets, key);
+  const key = await openMasterKey(store.secrets, join(dataDir, 'store.key'), NOW.wall);
+  const rootKey = await openRootKey(store.secrets, key, NOW.wall);
   const digest = (await openDigest(store.secrets, key))('what is digested');
   const { problems } = checkStore(join(dataDir, 'exports.db'), (secret) =>
     findStoreKeys(secret, join(dataDir, 'store.key')),
@@ -75,8 +76,9 @@ export async function readStoreUnderKey(dataDir: string): Promise<Content> {
 async function openUnderKey(dataDir: string): Promise<SqliteJobStore> {
   const store = await SqliteJobStore.open(join(dataDir, 'exports.db'));
   try {
-    const key = await openMasterKey(store.secrets, join(dataDir, 'store.key'));
+    const key = await openMasterKey(store.secrets, join(dataDir, 'store.key'), NOW.wall);
     await store.unlock(key.storeKeys, { keepsPayloads: true });
+    await beginLedger(store.ledger);
     return store;
   } catch (error) {
     await store[Symbol.asyncDispose]();
@@ -91,7 +93,7 @@ function newJob(id: string, data: Uint8Array): NewJob {
 
 function delivered({ id, lane, lease }: ClaimedJob): Settlement {
   const result = { kind: 'answer', answer: { status: 200, body: 'thanks', truncated: false } } as const;
-  const attempt = { number: 1, startedAt: 1, endedAt: 2, address: null, status: 200, error: null };
+  const attempt = { number: 1, startedAt: 1, endedAt: 2, ...UNSEEN, status: 200, error: null };
   return { id, lane, lease, kind: 'finished', state: 'delivered', result, laneReport: NO_REPORT, attempt };
 }
 
@@ -107,6 +109,6 @@ function failed({ id, lane, lease }: ClaimedJob): Settlement {
     lastError: error,
     result: { kind: 'failure', failure: error },
     laneReport: NO_REPORT,
-    attempt: { number: 1, startedAt: 1, endedAt: 2, address: null, status: null, error },
+    attempt: { number: 1, startedAt: 1, endedAt: 2, ...UNSEEN, status: null, error },
   };
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { PayloadRetention } from '../../src/export/job-store.ts';
 import { NO_STORE_LIMITS, type StoreLimits } from '../../src/store/sqlite/space.ts';
 import { SqliteJobStore } from '../../src/store/sqlite/sqlite-job-store.ts';
+import { beginLedger } from './ledger/beginning.ts';
 import { NOT_KEPT, STORE_KEYS } from './store-keys.ts';
 
 /** A directory that is gone when the test is over. */
@@ -19,7 +20,7 @@ export class TemporaryDirectory implements Disposable {
   }
 }
 
-/** A store that can be used, its keys known. */
+/** A store that can be used, its keys known and its ledger begun. */
 export async function openStore(
   path: string,
   retention: PayloadRetention = NOT_KEPT,
@@ -27,6 +28,7 @@ export async function openStore(
 ): Promise<SqliteJobStore> {
   const store = await SqliteJobStore.open(path, undefined, limits);
   await store.unlock(STORE_KEYS, retention);
+  await beginLedger(store.ledger);
   return store;
 }
 

@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import type { Lane } from '../../src/export/job.ts';
+import { type Lane, UNSEEN } from '../../src/export/job.ts';
 import type {
   Claim,
   ClaimedJob,
@@ -11,6 +11,7 @@ import type {
 import type { Operation, ResultOf } from '../../src/store/sqlite/operations.ts';
 import { NO_STORE_LIMITS, type StoreLimits } from '../../src/store/sqlite/space.ts';
 import { SqliteWriter } from '../../src/store/sqlite/writer.ts';
+import { beginning } from './ledger/beginning.ts';
 import { NOT_KEPT, STORE_KEYS } from './store-keys.ts';
 import { TemporaryDirectory } from './temporary-store.ts';
 
@@ -29,12 +30,14 @@ export class WriterBench implements Disposable {
   constructor(limits: StoreLimits = NO_STORE_LIMITS, retention: PayloadRetention = NOT_KEPT) {
     this.writer = new SqliteWriter(this.path, limits);
     this.run({ kind: 'unlock', keys: STORE_KEYS, retention });
+    this.run({ kind: 'beginLedger', beginning: beginning() });
   }
 
   reopen(limits: StoreLimits = NO_STORE_LIMITS): void {
     this.writer.close();
     this.writer = new SqliteWriter(this.path, limits);
     this.run({ kind: 'unlock', keys: STORE_KEYS, retention: NOT_KEPT });
+    this.run({ kind: 'beginLedger', beginning: beginning(null) });
   }
 
   run<O extends Operation>(operation: O): ResultOf<O> {
@@ -100,6 +103,12 @@ export class WriterBench implements Disposable {
     return String(Object.values(db.prepare(sql).get() ?? {})[0]);
   }
 
+  /** Pages of the file that hold anything but the ledger, which only grows. */
+  pagesBesideLedger(): number {
+    const inLedger = "(SELECT count(*) FROM dbstat WHERE name LIKE 'ledger_%')";
+    return this.number(`SELECT page_count - ${inLedger} FROM pragma_page_count`);
+  }
+
   number(sql: string): number {
     return Number(this.text(sql));
   }
@@ -111,7 +120,7 @@ export class WriterBench implements Disposable {
 }
 
 export function settleWith(job: ClaimedJob, body: string): Extract<Operation, { kind: 'settle' }> {
-  const attempt = { number: 1, startedAt: NOW, endedAt: NOW, address: null, status: 200, error: null };
+  const attempt = { number: 1, startedAt: NOW, endedAt: NOW, ...UNSEEN, status: 200, error: null };
   const settlement: Settlement = {
     id: job.id,
     lane: job.lane,

@@ -1,6 +1,8 @@
 import type { ProblemCode } from '../problem.ts';
 import type { JsonSchema } from '../schema/json-schema.ts';
 import {
+  LEDGER_ENTRIES_SCHEMA,
+  LEDGER_LOGS_SCHEMA,
   LINK_SCHEMA,
   OWNED_EXPORT_SCHEMA,
   OWNED_EXPORTS_SCHEMA,
@@ -15,6 +17,8 @@ import {
   BLOCK_OR_HOLD_SCHEMA,
   BUDGET_SCHEMA,
   EXPORT_QUERY_SCHEMA,
+  LEDGER_QUERY_SCHEMA,
+  LOG_QUERY_SCHEMA,
   REFRESH_SCHEMA,
   SESSION_SCHEMA,
   SUMMARY_QUERY_SCHEMA,
@@ -76,6 +80,35 @@ export const OWNER_OPERATIONS: readonly Operation[] = [
     parameters: queryParameters(SUMMARY_QUERY_SCHEMA),
     answer: json('All of them, on one page.', SUMMARIES_SCHEMA),
     refusals: refusals('invalid_request'),
+  },
+  {
+    ...owner('get', '/owner/exports/{id}/receipt', 'receipt', 'Proof of how an export ended'),
+    description:
+      'A C2SP tlog-proof file: the entry of its end in the `extra` line, and the hashes that lead from it to a signed checkpoint. Whoever has the verifier key can check it without this box.',
+    parameters: [id('export')],
+    answer: text('The receipt.'),
+    refusals: refusals('unknown_export', 'not_found'),
+  },
+  {
+    ...owner('get', '/owner/ledger/logs', 'listLogs', 'The logs of the ledger'),
+    description: 'In the order in which they began; the last one is written to.',
+    answer: json('All of them, on one page.', LEDGER_LOGS_SCHEMA),
+    refusals: refusals(),
+  },
+  {
+    ...owner('get', '/owner/ledger', 'listEntries', 'Entries of the ledger'),
+    description: 'What left the box, what did not, and who decided so; in the order of the log, by page.',
+    parameters: queryParameters(LEDGER_QUERY_SCHEMA),
+    answer: json('A page of entries.', LEDGER_ENTRIES_SCHEMA),
+    refusals: refusals('invalid_request', 'not_found'),
+  },
+  {
+    ...owner('get', '/owner/ledger/checkpoint', 'checkpoint', "A log's signed checkpoint"),
+    description:
+      'A C2SP tlog-checkpoint: origin, size, root hash, signature. Of the log that is written to it covers every entry there is.',
+    parameters: queryParameters(LOG_QUERY_SCHEMA),
+    answer: text('The signed note.'),
+    refusals: refusals('invalid_request', 'not_found'),
   },
   {
     ...owner('get', '/owner/rules', 'listRules', 'The rules'),
@@ -192,6 +225,10 @@ function owner(method: Operation['method'], path: string, operationId: string, s
 function json(description: string, schema: JsonSchema): Operation['answer'] {
   const content: Content = { contentType: 'application/json', schema };
   return { description, content };
+}
+
+function text(description: string): Operation['answer'] {
+  return { description, content: { contentType: 'text/plain', schema: { type: 'string' } } };
 }
 
 /** Those that every route of the owner has, around its own. */

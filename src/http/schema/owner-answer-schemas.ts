@@ -29,6 +29,11 @@ const ATTEMPT_SCHEMA = {
     started_at: TIME,
     ended_at: TIME,
     address: { type: ['string', 'null'], description: 'The address connected to.' },
+    tls_fingerprint: {
+      type: ['string', 'null'],
+      pattern: '^[0-9a-f]{64}$',
+      description: 'SHA-256 of the certificate shown there; null without TLS.',
+    },
     status: { type: ['integer', 'null'], description: "Of the destination's answer." },
     error: {
       type: ['object', 'null'],
@@ -36,7 +41,7 @@ const ATTEMPT_SCHEMA = {
       required: ['code', 'detail'],
     },
   },
-  required: ['number', 'started_at', 'ended_at', 'address', 'status', 'error'],
+  required: ['number', 'started_at', 'ended_at', 'address', 'tls_fingerprint', 'status', 'error'],
 } as const satisfies JsonSchema;
 
 export const OWNED_EXPORT_SCHEMA = {
@@ -128,6 +133,46 @@ export const RULE_SCHEMA = {
 } as const satisfies JsonSchema;
 
 export const RULES_SCHEMA = pageOf(RULE_SCHEMA);
+
+export const LEDGER_LOGS_SCHEMA = pageOf({
+  title: 'log',
+  type: 'object',
+  properties: {
+    origin: { type: 'string', description: 'Its name, and that of its key.' },
+    verifier_key: {
+      type: 'string',
+      description:
+        'The key that checkpoints are checked with, as C2SP signed-note writes keys: `NAME+ID+KEY`.',
+    },
+    size: { ...COUNT, description: 'Entries.' },
+  },
+  required: ['origin', 'verifier_key', 'size'],
+});
+
+export const LEDGER_ENTRIES_SCHEMA = {
+  type: 'object',
+  properties: {
+    items: {
+      type: 'array',
+      items: {
+        title: 'entry',
+        type: 'object',
+        properties: {
+          index: { ...COUNT, description: 'Its place in the log.' },
+          entry: {
+            type: ['string', 'null'],
+            description:
+              'The very text that was hashed, a line of JSON; null once it is erased (`--keep-ledger`).',
+          },
+          leaf_hash: { type: 'string', description: 'SHA-256 by RFC 6962, in base64.' },
+        },
+        required: ['index', 'entry', 'leaf_hash'],
+      },
+    },
+    next: { type: ['string', 'null'], description: 'For `from`; null on the last page.' },
+  },
+  required: ['items', 'next'],
+} as const satisfies JsonSchema;
 
 export const LINK_SCHEMA = {
   title: 'link',

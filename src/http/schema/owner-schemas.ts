@@ -4,6 +4,9 @@ import type { JsonSchema } from './json-schema.ts';
 export const PAGE_EXPORTS_MAX = 500;
 export const PAGE_EXPORTS = 50;
 
+/** Entries of the ledger on a page: the same. */
+export const PAGE_ENTRIES = PAGE_EXPORTS;
+
 /** A body that takes nothing, or none at all. */
 export const NOTHING_SCHEMA = {
   title: 'nothing',
@@ -123,6 +126,42 @@ export const SUMMARY_QUERY_SCHEMA = {
   properties: {
     since: { ...INSTANT_SCHEMA, description: 'Accepted at this time (RFC 3339) or day, or later.' },
     until: { ...INSTANT_SCHEMA, description: 'Accepted before this time or day.' },
+  },
+  additionalProperties: false,
+} as const satisfies JsonSchema;
+
+const LOG = {
+  title: 'string',
+  description: 'The origin of the log; may be left out where there is one.',
+  type: 'string',
+} as const satisfies JsonSchema;
+
+export const LOG_QUERY_SCHEMA = {
+  type: 'object',
+  properties: { log: LOG },
+  additionalProperties: false,
+} as const satisfies JsonSchema;
+
+export const LEDGER_QUERY_SCHEMA = {
+  type: 'object',
+  properties: {
+    log: LOG,
+    from: {
+      title: 'whole number',
+      description: 'The first entry of the page; left out, 0.',
+      type: 'integer',
+      minimum: 0,
+      maximum: 2 ** 40,
+      default: 0,
+    },
+    limit: {
+      title: `whole number from 1 to ${PAGE_EXPORTS_MAX}`,
+      description: 'Entries on the page.',
+      type: 'integer',
+      minimum: 1,
+      maximum: PAGE_EXPORTS_MAX,
+      default: PAGE_ENTRIES,
+    },
   },
   additionalProperties: false,
 } as const satisfies JsonSchema;

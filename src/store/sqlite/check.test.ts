@@ -13,6 +13,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { before, describe, it } from 'node:test';
 import { STORE_KEYS } from '../../../test/support/store-keys.ts';
 import { openStore, TemporaryDirectory } from '../../../test/support/temporary-store.ts';
+import { UNSEEN } from '../../export/job.ts';
 import type { ClaimedJob, NewJob, Settlement } from '../../export/job-store.ts';
 import { checkStore } from './check.ts';
 import { backupStore, migrateStore } from './maintenance.ts';
@@ -47,7 +48,7 @@ async function fill(store: SqliteJobStore): Promise<void> {
 }
 
 function settlement({ id, lane, lease }: ClaimedJob, index: number): Settlement {
-  const attempt = { number: 1, startedAt: NOW, endedAt: NOW, address: null, status: 200, error: null };
+  const attempt = { number: 1, startedAt: NOW, endedAt: NOW, ...UNSEEN, status: 200, error: null };
   const of = { id, lane, lease, attempt, laneReport: { kind: 'up', failuresBefore: 0 } } as const;
   const answer = { kind: 'answer', answer: { status: 200, body: 'ok', truncated: false } } as const;
   const failure = { kind: 'failure', failure: { code: 'timeout', detail: 'too slow' } } as const;

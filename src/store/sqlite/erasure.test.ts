@@ -1,4 +1,5 @@
 /** Whether what was erased is gone: from the file, its log and whatever else lies beside it. */
+
 import assert from 'node:assert/strict';
 import { existsSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,6 +9,7 @@ import { STORE_KEYS } from '../../../test/support/store-keys.ts';
 import { searchStore } from '../../../test/support/store-search.ts';
 import { openTemporaryStore } from '../../../test/support/temporary-store.ts';
 import { LANE, NOW, settleWith, WriterBench } from '../../../test/support/writer-bench.ts';
+import { UNSEEN } from '../../export/job.ts';
 import type { ClaimedJob, NewJob, Settlement } from '../../export/job-store.ts';
 import { NO_REPORT } from '../../export/lane-health.ts';
 import { Vault } from '../vault/vault.ts';
@@ -268,7 +270,7 @@ describe('a purge', () => {
 function failWith(job: ClaimedJob, detail: string): Extract<Operation, { kind: 'settle' }> {
   const operation = settleWith(job, '');
   const failure = { code: 'malformed_response', detail } as const;
-  const attempt = { number: 1, startedAt: NOW, endedAt: NOW, address: null, status: null, error: failure };
+  const attempt = { number: 1, startedAt: NOW, endedAt: NOW, ...UNSEEN, status: null, error: failure };
   const settlement: Settlement = {
     ...of(operation.settlement),
     kind: 'waiting',

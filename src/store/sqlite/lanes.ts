@@ -19,6 +19,8 @@ export class Lanes {
   readonly rules: RuleBook;
   readonly #sql: Statements;
   readonly #ids = new Map<string, number>();
+  /** The reverse. */
+  readonly #lanes = new Map<number, Lane>();
   /** Lanes whose destination is down; the others are well. */
   readonly #down = new Map<number, LaneHealth>();
   /** Lanes that were held once, and before when nothing of them expires, in steady time. */
@@ -38,6 +40,7 @@ export class Lanes {
     this.counts.rollback();
     // Lanes made by the transaction are gone with it, and so is what it learned of destinations.
     this.#ids.clear();
+    this.#lanes.clear();
     this.reload();
   }
 
@@ -75,6 +78,7 @@ export class Lanes {
     if (this.counts.pending(id) > 0) return;
     const row = this.#sql.deleteUnusedLane.get(id) as Row | undefined;
     if (row === undefined) return;
+    this.#lanes.delete(id);
     this.#ids.delete(laneKey({ client: String(row.client), destination: String(row.destination) }));
     this.#down.delete(id);
     this.#released.delete(id);
@@ -82,8 +86,13 @@ export class Lanes {
   }
 
   find(id: number): Lane {
+    const known = this.#lanes.get(id);
+    if (known !== undefined) return known;
     const row = this.#sql.findLane.get(id) as Row;
-    return { client: String(row.client), destination: String(row.destination) };
+    const lane = { client: String(row.client), destination: String(row.destination) };
+    if (this.#lanes.size >= LANE_IDS_MAX) this.#lanes.clear();
+    this.#lanes.set(id, lane);
+    return lane;
   }
 
   rulesOf(id: number): LaneRules {

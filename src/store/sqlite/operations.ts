@@ -5,6 +5,7 @@ import type {
   HeldLease,
   InsertLimits,
   InsertResult,
+  KeyRecord,
   LaneBacklog,
   LongestWaits,
   NewJob,
@@ -13,8 +14,10 @@ import type {
   Settlement,
   StoreKeys,
 } from '../../export/job-store.ts';
+import type { LedgerBeginning, LedgerHead } from '../../export/ledger-store.ts';
 import type { CancelResult, RedeliverResult, Redelivery } from '../../export/owner-store.ts';
 import type { Rule } from '../../export/rules.ts';
+import type { SignedCheckpoint } from './ledger-writer.ts';
 
 /**
  * What the store asks of its writer thread. Each operation is a step of one transaction; those that arrive together
@@ -37,23 +40,40 @@ export type Operation =
     }
   | { readonly kind: 'deleteHistory'; readonly finishedBefore: number; readonly limit: number }
   | { readonly kind: 'rules' }
-  | { readonly kind: 'addRule'; readonly rule: Rule }
-  | { readonly kind: 'removeRule'; readonly id: string; readonly now: Now; readonly notExpiredBefore: number }
+  | { readonly kind: 'addRule'; readonly rule: Rule; readonly by: string | null }
+  | {
+      readonly kind: 'removeRule';
+      readonly id: string;
+      readonly now: Now;
+      readonly notExpiredBefore: number;
+      readonly by: string | null;
+    }
   | { readonly kind: 'endBlocked'; readonly now: Now; readonly limit: number }
-  | { readonly kind: 'cancel'; readonly id: string; readonly now: Now }
+  | { readonly kind: 'cancel'; readonly id: string; readonly now: Now; readonly by: string | null }
   | {
       readonly kind: 'redeliver';
       readonly id: string;
       readonly as: Redelivery;
       readonly limits: InsertLimits;
+      readonly by: string | null;
     }
-  | { readonly kind: 'putSecret'; readonly name: string; readonly value: Uint8Array }
+  | {
+      readonly kind: 'putSecret';
+      readonly name: string;
+      readonly value: Uint8Array;
+      readonly record: KeyRecord | null;
+    }
   | {
       readonly kind: 'replaceSecret';
       readonly name: string;
       readonly expected: Uint8Array | null;
       readonly value: Uint8Array;
+      readonly record: KeyRecord | null;
     }
+  | { readonly kind: 'beginLedger'; readonly beginning: LedgerBeginning }
+  | { readonly kind: 'ledgerHead'; readonly checkpoint: SignedCheckpoint | null }
+  | { readonly kind: 'recordRefusals'; readonly now: number; readonly isLast: boolean }
+  | { readonly kind: 'eraseLedger'; readonly before: number; readonly now: number; readonly limit: number }
   | { readonly kind: 'unlock'; readonly keys: StoreKeys; readonly retention: PayloadRetention }
   | { readonly kind: 'erasePayloads'; readonly finishedBefore: number; readonly limit: number }
   /** No step of a transaction: it is asked for by itself. */
@@ -80,6 +100,10 @@ export interface Results {
   redeliver: RedeliverResult;
   putSecret: Uint8Array;
   replaceSecret: boolean;
+  beginLedger: undefined;
+  ledgerHead: LedgerHead;
+  recordRefusals: undefined;
+  eraseLedger: boolean;
   unlock: undefined;
   erasePayloads: boolean;
   purge: boolean;
@@ -93,4 +117,6 @@ export interface BatchDone {
   readonly results: readonly Results[Operation['kind']][];
   /** The jobs whose state the batch changed. */
   readonly changed: readonly string[];
+  /** How many entries the ledger has now; null when the batch added none. */
+  readonly ledgerSize: number | null;
 }

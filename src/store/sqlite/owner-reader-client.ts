@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ExportError } from '../../export/errors.ts';
 import type { StoreKeys } from '../../export/job-store.ts';
+import type { LedgerEntryRecord, LedgerPlace, LedgerStore } from '../../export/ledger-store.ts';
 import type { ExportPage, ExportQuery, LaneSummary, OwnedExport } from '../../export/owner-store.ts';
 import type { FromReader, ReaderData, ReaderQuestion, ToReader } from './owner-reader-thread.ts';
 
@@ -40,6 +41,18 @@ export class OwnerReaderClient implements AsyncDisposable {
 
   summary(since: number, until: number): Promise<LaneSummary[]> {
     return this.#ask({ kind: 'summary', since, until });
+  }
+
+  ledgerEntries(origin: string, from: number, limit: number): Promise<LedgerEntryRecord[]> {
+    return this.#ask({ kind: 'ledgerEntries', origin, from, limit });
+  }
+
+  ledgerOutcome(id: string): Promise<LedgerPlace | null> {
+    return this.#ask({ kind: 'ledgerOutcome', id });
+  }
+
+  ledgerProof(place: LedgerPlace, size: number): ReturnType<LedgerStore['proof']> {
+    return this.#ask({ kind: 'ledgerProof', place, size });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { StoreKeys } from '../../export/job-store.ts';
+import type { LedgerPlace } from '../../export/ledger-store.ts';
 import type { ExportQuery } from '../../export/owner-store.ts';
 import { OwnerReader } from './owner-reader.ts';
 
@@ -16,6 +17,14 @@ export type ReaderQuestion =
   | { readonly kind: 'list'; readonly query: ExportQuery }
   | { readonly kind: 'find'; readonly id: string }
   | { readonly kind: 'summary'; readonly since: number; readonly until: number }
+  | {
+      readonly kind: 'ledgerEntries';
+      readonly origin: string;
+      readonly from: number;
+      readonly limit: number;
+    }
+  | { readonly kind: 'ledgerOutcome'; readonly id: string }
+  | { readonly kind: 'ledgerProof'; readonly place: LedgerPlace; readonly size: number }
   | { readonly kind: 'close' };
 
 export interface FromReader {
@@ -39,6 +48,12 @@ function answer(question: ReaderQuestion): unknown {
       return reader.find(question.id);
     case 'summary':
       return reader.summary(question.since, question.until);
+    case 'ledgerEntries':
+      return reader.ledger.entries(reader.ledger.log(question.origin).id, question.from, question.limit);
+    case 'ledgerOutcome':
+      return reader.ledger.outcome(question.id);
+    case 'ledgerProof':
+      return reader.ledger.proof(question.place, question.size);
     case 'close':
       reader[Symbol.dispose]();
       return port?.close();

@@ -4,6 +4,7 @@ import type { StoreKeys } from '../../export/job-store.ts';
 import type { ExportPage, ExportQuery, LaneSummary, OwnedExport, Phase } from '../../export/owner-store.ts';
 import { matcherOf, type RuleMatcher, rulesFor } from '../../export/rules.ts';
 import { Vault } from '../vault/vault.ts';
+import { LedgerReader } from './ledger-reader.ts';
 import { fromUuid, type Row, STATE, toAttempt, toJob, toUuid } from './rows.ts';
 import { toRule } from './rule-book.ts';
 import { SealedText } from './sealed-text.ts';
@@ -39,10 +40,12 @@ const OF_LANE: readonly { readonly index: string; readonly condition: string }[]
 export class OwnerReader implements Disposable {
   readonly #db: DatabaseSync;
   readonly #texts: SealedText;
+  readonly ledger: LedgerReader;
 
   constructor(path: string, keys: StoreKeys) {
     this.#db = new DatabaseSync(path, { readOnly: true });
     this.#texts = new SealedText(new Vault(keys));
+    this.ledger = new LedgerReader(this.#db);
   }
 
   list({ app, destination, phase, before, limit }: ExportQuery): ExportPage {

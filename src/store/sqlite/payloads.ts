@@ -16,6 +16,8 @@ export const ERASED_BYTES_MAX = 8 * 1_024 ** 2;
 export interface StoredPayload {
   readonly slot: number;
   readonly data: Uint8Array;
+  /** Of the payload, keyed: see `PayloadKey.digest`. */
+  readonly digest: Uint8Array;
 }
 
 /** The payloads of a store: each sealed under a key of its own, opened for sending, and erased together with its key. */
@@ -33,8 +35,8 @@ export class Payloads {
 
   /** Seals the payload of a new job, and puts its key away. */
   seal(vault: Vault, job: NewJob): StoredPayload {
-    const { wrappedKey, data } = vault.sealPayload(job, job.data);
-    return { slot: this.#slots.put(wrappedKey), data };
+    const { key, wrappedKey, data } = vault.sealPayload(job, job.data);
+    return { slot: this.#slots.put(wrappedKey), data, digest: key.digest(job.data) };
   }
 
   put(seq: number | bigint, { data }: StoredPayload): void {

@@ -71,7 +71,9 @@ export function toAttempt(row: Row, texts: SealedText): Attempt {
     number: Number(row.number),
     startedAt: Number(row.started_at),
     endedAt: Number(row.ended_at),
-    address: row.address === null ? null : String(row.address),
+    address: toTextOrNull(row.address),
+    tlsFingerprint: toTextOrNull(row.tls_fingerprint),
+    bytes: toNumberOrNull(row.bytes),
     status: toNumberOrNull(row.status),
     error: texts.openError(toUuid(row.id as Uint8Array), toAttemptError(row.error_code, row.error_detail)),
   };
@@ -104,6 +106,10 @@ function toAttemptError(
 ): AttemptError | null {
   if (code === null || code === undefined) return null;
   return { code: String(code) as AttemptError['code'], detail: String(detail) };
+}
+
+function toTextOrNull(value: SQLOutputValue | undefined): string | null {
+  return value === null || value === undefined ? null : String(value);
 }
 
 function toNumberOrNull(value: SQLOutputValue | undefined): number | null {

@@ -8,7 +8,6 @@ import {
   type Rule,
   type RuleMatcher,
   rulesFor,
-  windowEnd,
   windowStart,
 } from '../../export/rules.ts';
 import type { Row } from './rows.ts';
@@ -105,12 +104,12 @@ export class BudgetCheck {
     this.#now = now;
   }
 
-  /** Takes what a job costs; when a budget has too little left, the time of the wall clock at which it has more. */
-  take(budgets: readonly BudgetRule[], dataBytes: number): number | null {
+  /** Takes what a job costs; the first budget that has too little left, and then none is taken. */
+  take(budgets: readonly BudgetRule[], dataBytes: number): BudgetRule | null {
     for (const budget of budgets) {
       const left = this.#left.get(budget.id) ?? this.#book.left(budget, this.#now);
       const after = left - costOf(budget, dataBytes);
-      if (after < 0) return windowEnd(budget, this.#now);
+      if (after < 0) return budget;
       this.#left.set(budget.id, after);
     }
     return null;

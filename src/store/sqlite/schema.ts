@@ -171,6 +171,58 @@ export const MIGRATIONS: readonly string[] = [
     steady INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  -- The record of what left: see docs/ledger.md. Every log of this store; the newest is written to.
+  CREATE TABLE ledger_logs (
+    id INTEGER PRIMARY KEY,
+    instance TEXT NOT NULL,
+    origin TEXT NOT NULL UNIQUE,
+    verifier_key TEXT NOT NULL,
+    -- The last signed note that is on the disk outside the store.
+    checkpoint TEXT,
+    -- The texts of entries before this one are erased, but for the first.
+    erased INTEGER NOT NULL DEFAULT 1
+  ) STRICT;
+
+  CREATE TABLE ledger_entries (
+    -- The log's id * 2^40 + the entry's place in it: always appended at the end of the table.
+    entry INTEGER PRIMARY KEY,
+    -- Null once it is erased.
+    text TEXT,
+    leaf_hash BLOB NOT NULL
+  ) STRICT;
+
+  -- The hashes of complete subtrees of 16, 256, 4,096 ... entries: a row for 15 entries.
+  CREATE TABLE ledger_nodes (
+    log INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (log, level, place)
+  ) STRICT, WITHOUT ROWID;
+
+  -- A signed note now and then, so that a rewritten entry can be narrowed down.
+  CREATE TABLE ledger_checkpoints (
+    log INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (log, size)
+  ) STRICT, WITHOUT ROWID;
+
+  -- Events of changes that were made while no service ran: the next start records them.
+  CREATE TABLE ledger_pending (
+    id INTEGER PRIMARY KEY,
+    event TEXT NOT NULL
+  ) STRICT;
+
+  -- Keyed, 32 bytes. Null: from before version 5.
+  ALTER TABLE jobs ADD COLUMN payload_digest BLOB;
+  -- Where its end is recorded: a row of ledger_entries.
+  ALTER TABLE jobs ADD COLUMN outcome_entry INTEGER;
+  ALTER TABLE attempts ADD COLUMN tls_fingerprint TEXT;
+  -- How many payload bytes may have left; null when nobody knows.
+  ALTER TABLE attempts ADD COLUMN bytes INTEGER;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

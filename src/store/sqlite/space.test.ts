@@ -44,10 +44,10 @@ describe('the ceiling of a store', () => {
   it('takes new jobs again when room has become free, without growing', () => {
     using bench = new Bench(SMALL);
     const accepted = bench.fill(MIB / 4);
-    const pages = bench.number('PRAGMA page_count');
+    const pages = bench.pagesBesideLedger();
     for (const job of bench.claim(accepted)) bench.settle(job);
     assert.equal(bench.fill(MIB / 4), accepted);
-    assert.equal(bench.number('PRAGMA page_count'), pages);
+    assert.equal(bench.pagesBesideLedger(), pages);
   });
 
   it('takes all jobs of a batch or none', () => {
@@ -150,7 +150,7 @@ describe('the file of a store', () => {
       bench.insert(...Array.from({ length: 100 }, () => bench.newJob(20_000)));
       for (const job of bench.claim(100)) bench.settle(job, 'a'.repeat(2_000));
       assert.equal(bench.forgetFinished(), 100);
-      return bench.number('PRAGMA page_count');
+      return bench.pagesBesideLedger();
     };
     round();
     const pages = round();

@@ -25,6 +25,8 @@ const DISK_SHARE_MAX = 1 / 8;
 const DISK_MARGIN_BYTES = 2 * MIB;
 /** What a row, its index entries and a begun page take, at most, beside the payload. */
 const JOB_BYTES = 2_048;
+/** What the ledger keeps of an export: three entries of 440 bytes as a rule, with the texts, and what is stored above them. */
+const LEDGER_BYTES = 1_536;
 /** How many pages a database file may have at most, says SQLite. */
 const PAGES_MAX = 4_294_967_294;
 
@@ -81,7 +83,9 @@ export class Space {
     this.#room ??= this.#measure();
     // A payload may leave most of its last page empty.
     const bytes =
-      dataBytes + jobs * JOB_BYTES + (dataBytes > this.#pageBytes / 4 ? jobs * this.#pageBytes : 0);
+      dataBytes +
+      jobs * (JOB_BYTES + LEDGER_BYTES) +
+      (dataBytes > this.#pageBytes / 4 ? jobs * this.#pageBytes : 0);
     const { file, disk, growth } = this.#room;
     const left = { file: file - bytes, disk: disk - bytes, growth: growth + bytes };
     if (left.file < 0 || left.disk - Math.max(left.growth, 0) < 0) return false;

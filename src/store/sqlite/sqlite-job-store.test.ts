@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import { openStore } from '../../../test/support/temporary-store.ts';
+import { UNSEEN } from '../../export/job.ts';
 import type { NewJob, PayloadRetention } from '../../export/job-store.ts';
 import { NO_REPORT } from '../../export/lane-health.ts';
 import { describeJobStore, type StoreUnderTest } from '../job-store.contract.ts';
@@ -94,7 +95,7 @@ describe('SqliteJobStore: its file', () => {
       { pendingMax: 50, acceptsNew: true, now },
     );
     const { jobs } = await store.claim(lane, { count: 20, now, leaseExpiresAt: 9 });
-    const attempt = { number: 1, startedAt: 0, endedAt: 0, address: null, status: 200, error: null };
+    const attempt = { number: 1, startedAt: 0, endedAt: 0, ...UNSEEN, status: 200, error: null };
     const result = { kind: 'answer', answer: { status: 200, body: '', truncated: false } } as const;
     const finished = {
       kind: 'finished',

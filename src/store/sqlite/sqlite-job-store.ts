@@ -18,8 +18,10 @@ import type {
   Settlement,
   StoreKeys,
 } from '../../export/job-store.ts';
+import type { LedgerStore } from '../../export/ledger-store.ts';
 import type { OwnerStore } from '../../export/owner-store.ts';
 import { Vault } from '../vault/vault.ts';
+import { LedgerReader } from './ledger-reader.ts';
 import { OwnerReaderClient } from './owner-reader-client.ts';
 import { openPayload } from './payloads.ts';
 import { fromUuid, type Row, SELECT_JOB, toAttempt, toJob } from './rows.ts';
@@ -37,18 +39,19 @@ import { WriterClient } from './writer-client.ts';
 export class SqliteJobStore implements JobStore {
   readonly secrets: SecretStore;
   readonly owner: OwnerStore;
+  readonly ledger: LedgerStore;
   readonly #lock: StoreLock;
   readonly #reader: Reader;
   readonly #writer: WriterClient;
   readonly #ownerReader: OwnerReaderClient;
-  readonly #listeners: Set<(ids: readonly string[]) => void>;
+  readonly #listeners: Listeners;
 
   private constructor(
     lock: StoreLock,
     writer: WriterClient,
     reader: Reader,
     ownerReader: OwnerReaderClient,
-    listeners: Set<(ids: readonly string[]) => void>,
+    listeners: Listeners,
   ) {
     this.#lock = lock;
     this.#writer = writer;
@@ -57,20 +60,36 @@ export class SqliteJobStore implements JobStore {
     this.#listeners = listeners;
     this.secrets = {
       get: (name) => this.#read((from) => from.secret(name)),
-      putIfAbsent: (name, value) => writer.perform({ kind: 'putSecret', name, value }),
-      replace: (name, expected, value) => writer.perform({ kind: 'replaceSecret', name, expected, value }),
+      putIfAbsent: (name, value, record = null) => writer.perform({ kind: 'putSecret', name, value, record }),
+      replace: (name, expected, value, record = null) =>
+        writer.perform({ kind: 'replaceSecret', name, expected, value, record }),
     };
     this.owner = {
       rules: () => writer.perform({ kind: 'rules' }),
-      addRule: (rule) => writer.perform({ kind: 'addRule', rule }),
-      removeRule: (id, now, notExpiredBefore) =>
-        writer.perform({ kind: 'removeRule', id, now, notExpiredBefore }),
+      addRule: (rule, by = null) => writer.perform({ kind: 'addRule', rule, by }),
+      removeRule: (id, now, notExpiredBefore, by = null) =>
+        writer.perform({ kind: 'removeRule', id, now, notExpiredBefore, by }),
       endBlocked: (now, limit) => writer.perform({ kind: 'endBlocked', now, limit }),
-      cancel: (id, now) => writer.perform({ kind: 'cancel', id, now }),
-      redeliver: (id, as, limits) => writer.perform({ kind: 'redeliver', id, as, limits }),
+      cancel: (id, now, by = null) => writer.perform({ kind: 'cancel', id, now, by }),
+      redeliver: (id, as, limits, by = null) => writer.perform({ kind: 'redeliver', id, as, limits, by }),
       list: (query) => ownerReader.list(query),
       find: (id) => ownerReader.find(id),
       summary: (since, until) => ownerReader.summary(since, until),
+    };
+    this.ledger = {
+      logs: () => this.#read((from) => from.ledger.logs()),
+      rootAt: (origin, size) => this.#read(({ ledger }) => ledger.rootAt(ledger.log(origin).id, size)),
+      begin: (beginning) => writer.perform({ kind: 'beginLedger', beginning }),
+      onAppended(listener) {
+        listeners.appended.add(listener);
+        return () => listeners.appended.delete(listener);
+      },
+      head: (checkpoint) => writer.perform({ kind: 'ledgerHead', checkpoint }),
+      entries: (origin, from, limit) => ownerReader.ledgerEntries(origin, from, limit),
+      outcome: (exportId) => ownerReader.ledgerOutcome(exportId),
+      proof: (place, size) => ownerReader.ledgerProof(place, size),
+      recordRefusals: (now, isLast) => writer.perform({ kind: 'recordRefusals', now, isLast }),
+      erase: (before, now, limit) => writer.perform({ kind: 'eraseLedger', before, now, limit }),
     };
   }
 
@@ -90,11 +109,16 @@ export class SqliteJobStore implements JobStore {
     const lock = cleanup.use(new StoreLock(givenPath));
     const path = lock.storePath;
     refuseLostStore(path);
-    const listeners = new Set<(ids: readonly string[]) => void>();
-    const publish = (ids: readonly string[]): void => {
-      for (const listener of listeners) listener(ids);
-    };
-    const writer = await WriterClient.start(path, limits, publish, onDeath);
+    const listeners: Listeners = { changed: new Set(), appended: new Set() };
+    const writer = await WriterClient.start(path, limits, {
+      onChange: (ids) => {
+        for (const listener of listeners.changed) listener(ids);
+      },
+      onAppended: (size) => {
+        for (const listener of listeners.appended) listener(size);
+      },
+      onDeath,
+    });
     try {
       const store = new SqliteJobStore(
         lock,
@@ -179,8 +203,8 @@ export class SqliteJobStore implements JobStore {
   }
 
   onChange(listener: (ids: readonly string[]) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.#listeners.changed.add(listener);
+    return () => this.#listeners.changed.delete(listener);
   }
 
   ping(): Promise<void> {
@@ -208,6 +232,11 @@ export class SqliteJobStore implements JobStore {
   }
 }
 
+interface Listeners {
+  readonly changed: Set<(ids: readonly string[]) => void>;
+  readonly appended: Set<(size: number) => void>;
+}
+
 /** A read-only connection with its statements. */
 class Reader implements Disposable {
   readonly #db: DatabaseSync;
@@ -216,6 +245,7 @@ class Reader implements Disposable {
   readonly #attempts: StatementSync;
   readonly #secret: StatementSync;
   readonly #payload: StatementSync;
+  #ledger: LedgerReader | null = null;
   #vault: Vault | null = null;
   #texts: SealedText | null = null;
 
@@ -241,6 +271,12 @@ class Reader implements Disposable {
   unlock(keys: StoreKeys): void {
     this.#vault = new Vault(keys);
     this.#texts = new SealedText(this.#vault);
+  }
+
+  /** Made when it is asked for: a store that a service has yet to migrate has none. */
+  get ledger(): LedgerReader {
+    this.#ledger ??= new LedgerReader(this.#db);
+    return this.#ledger;
   }
 
   job(id: string): ExportJob | null {

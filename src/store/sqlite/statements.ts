@@ -22,8 +22,8 @@ export function prepareStatements(db: DatabaseSync) {
 
     insertJob: prepare(`
       INSERT INTO jobs (id, lane, state, data_bytes, attempts_max, accepted_at, expires_at,
-        lease, lease_expires_at, claimed_at, key_expires_at, peer, payload_key)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+        lease, lease_expires_at, claimed_at, key_expires_at, peer, payload_key, payload_digest)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     insertPayload: prepare('INSERT INTO payloads (job, data) VALUES (?, ?)'),
     lastPayloadKey: prepare('SELECT max(slot) AS slot FROM payload_keys'),
     freePayloadKeys: prepare(`
@@ -77,11 +77,14 @@ export function prepareStatements(db: DatabaseSync) {
       UPDATE jobs SET state = ?, lease = ?, lease_expires_at = ?, claimed_at = ?, attempts = ?, attempts_spent = ?,
         next_attempt_at = ?, returns_with_lane = ?, last_error_code = ?, last_error_detail = ?, finished_at = ?, kept_since = ?,
         result_status = ?, result_code = ?, result_detail = ?, is_cancelled = ?,
-        payload_key = ?
+        payload_key = ?, outcome_entry = ?
       WHERE seq = ?`),
     addAttempt: prepare(`
-      INSERT INTO attempts (job, number, started_at, ended_at, address, status, error_code, error_detail)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
+      INSERT INTO attempts (job, number, started_at, ended_at, address, tls_fingerprint, bytes, status, error_code,
+        error_detail)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    lastAttempt: prepare(`
+      SELECT address, tls_fingerprint, error_code FROM attempts WHERE job = ? ORDER BY number DESC LIMIT 1`),
     putAnswer: prepare(`
       INSERT INTO answers (job, body, truncated) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET body = excluded.body, truncated = excluded.truncated`),

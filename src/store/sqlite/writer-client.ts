@@ -13,6 +13,16 @@ const RETRY_AFTER_SECONDS = 5;
 /** Payload bytes that share a commit at most, unless one operation has more: they all pass through the log. */
 const BATCH_BYTES_MAX = 8 * 1_024 ** 2;
 
+/** What a writer tells unasked. */
+export interface WriterEvents {
+  /** After each commit: which jobs changed. */
+  onChange(ids: readonly string[]): void;
+  /** After each commit that made the ledger longer: how many entries it has. */
+  onAppended(size: number): void;
+  /** The thread ended unasked; every later operation is refused. */
+  onDeath(error: Error): void;
+}
+
 interface Waiting {
   readonly operation: Operation;
   readonly resolve: (result: unknown) => void;
@@ -27,8 +37,7 @@ interface Waiting {
  */
 export class WriterClient {
   readonly #worker: Worker;
-  readonly #onChange: (ids: readonly string[]) => void;
-  readonly #onDeath: (error: Error) => void;
+  readonly #events: WriterEvents;
   #waiting: Waiting[] = [];
   #underWay: Waiting[] = [];
   #isScheduled = false;
@@ -36,14 +45,9 @@ export class WriterClient {
   /** There once closing has begun. */
   #exit: Promise<unknown> | null = null;
 
-  private constructor(
-    worker: Worker,
-    onChange: (ids: readonly string[]) => void,
-    onDeath: (error: Error) => void,
-  ) {
+  private constructor(worker: Worker, events: WriterEvents) {
     this.#worker = worker;
-    this.#onChange = onChange;
-    this.#onDeath = onDeath;
+    this.#events = events;
     worker.on('message', (message: FromWriter) => this.#receive(message));
     worker.on('error', (error: Error) => this.#die(error));
     worker.on('exit', () => this.#die(new Error('The writer thread ended.')));
@@ -52,23 +56,16 @@ export class WriterClient {
   /**
    * Starts the writer thread on the store at `path`, which it creates or migrates.
    *
-   * @param onChange hears after each commit which jobs changed
-   * @param onDeath hears when the thread ends unasked; every later operation is then refused
    * @throws Error when the store cannot be opened
    */
-  static async start(
-    path: string,
-    limits: StoreLimits,
-    onChange: (ids: readonly string[]) => void,
-    onDeath: (error: Error) => void,
-  ): Promise<WriterClient> {
+  static async start(path: string, limits: StoreLimits, events: WriterEvents): Promise<WriterClient> {
     // The compiled package has .js files; a checkout runs the .ts ones.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./writer-thread.${extension}`, import.meta.url), {
       workerData: { path, limits } satisfies WriterData,
     });
     const [first] = (await once(worker, 'message')) as [FromWriter];
-    if (first.kind === 'ready') return new WriterClient(worker, onChange, onDeath);
+    if (first.kind === 'ready') return new WriterClient(worker, events);
     await worker.terminate();
     throw first.kind === 'failed' ? openError(path, first) : new Error('The writer thread began oddly.');
   }
@@ -134,7 +131,8 @@ export class WriterClient {
           : result,
       );
     }
-    if (done.changed.length > 0) this.#onChange(done.changed);
+    if (done.changed.length > 0) this.#events.onChange(done.changed);
+    if (done.ledgerSize !== null) this.#events.onAppended(done.ledgerSize);
   }
 
   /**
@@ -166,7 +164,7 @@ export class WriterClient {
     this.#underWay = [];
     this.#waiting = [];
     for (const { reject } of lost) reject(unavailable(error));
-    if (this.#exit === null) this.#onDeath(error);
+    if (this.#exit === null) this.#events.onDeath(error);
   }
 }
 

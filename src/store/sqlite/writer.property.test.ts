@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
+import { beginning } from '../../../test/support/ledger/beginning.ts';
 import { NOT_KEPT, STORE_KEYS } from '../../../test/support/store-keys.ts';
-import type { Attempt, JobResult, Lane } from '../../export/job.ts';
+import { type Attempt, type JobResult, type Lane, UNSEEN } from '../../export/job.ts';
 import type { Claim, ClaimedJob, ClaimRequest, NewJob, Settlement } from '../../export/job-store.ts';
 import type { LaneReport } from '../../export/lane-health.ts';
 import type { Operation, ResultOf } from './operations.ts';
@@ -47,6 +48,7 @@ class Bench {
 
   constructor() {
     this.run({ kind: 'unlock', keys: STORE_KEYS, retention: NOT_KEPT });
+    this.run({ kind: 'beginLedger', beginning: beginning() });
   }
 
   now = 1_000_000;
@@ -215,7 +217,7 @@ function settlementOf(job: ClaimedJob, how: string, now: number): Settlement {
     number: job.attempts + 1,
     startedAt: now,
     endedAt: now,
-    address: null,
+    ...UNSEEN,
     status: null,
     error: null,
   };

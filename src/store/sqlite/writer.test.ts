@@ -57,7 +57,7 @@ describe('SqliteWriter', () => {
   it('takes nothing in, and gives nothing out, before it knows the keys', () => {
     using directory = new TemporaryDirectory();
     const writer = new SqliteWriter(directory.file('exports.db'));
-    const secret = { kind: 'putSecret', name: 'a', value: Buffer.from('1') } as const;
+    const secret = { kind: 'putSecret', name: 'a', value: Buffer.from('1'), record: null } as const;
     assert.deepEqual(
       writer.run([secret]).results,
       [Buffer.from('1')].map((bytes) => Uint8Array.from(bytes)),

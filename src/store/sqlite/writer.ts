@@ -8,6 +8,7 @@ import {
   type JobState,
   type Lane,
   laneKey,
+  UNSEEN,
 } from '../../export/job.ts';
 import type {
   Claim,
@@ -17,6 +18,7 @@ import type {
   Inserted,
   InsertLimits,
   InsertResult,
+  KeyRecord,
   LaneBacklog,
   Lease,
   LongestWaits,
@@ -26,8 +28,8 @@ import type {
   Settlement,
   StoreKeys,
 } from '../../export/job-store.ts';
-import type { CancelResult, RedeliverResult, Redelivery } from '../../export/owner-store.ts';
-import { type LaneRules, matcherOf, NO_RULES, RULES_MAX, type Rule } from '../../export/rules.ts';
+import type { CancelResult, RedeliverResult } from '../../export/owner-store.ts';
+import { type LaneRules, matcherOf, NO_RULES, RULES_MAX, type Rule, windowEnd } from '../../export/rules.ts';
 import {
   accept,
   claim,
@@ -40,10 +42,23 @@ import {
   settle,
   stop,
 } from '../../export/state-machine.ts';
+import {
+  acceptedEvent,
+  appOf,
+  attemptEvent,
+  cancelEvent,
+  type LastAttempt,
+  outcomeEvent,
+  type RecordedExport,
+  type Redelivered,
+  redeliveryEvent,
+  ruleEvent,
+} from '../ledger-events.ts';
 import { Vault } from '../vault/vault.ts';
 import { Lanes } from './lanes.ts';
+import { LedgerWriter } from './ledger-writer.ts';
 import type { BatchDone, Operation, Results } from './operations.ts';
-import { openPayload, Payloads } from './payloads.ts';
+import { openPayload, Payloads, type StoredPayload } from './payloads.ts';
 import { fromUuid, type Row, STATE, toJob, toProgress, toUuid } from './rows.ts';
 import { BudgetCheck } from './rule-book.ts';
 import { openForWriting, waitForReaders } from './schema.ts';
@@ -52,6 +67,11 @@ import { diskReserveOf, NO_STORE_LIMITS, Space, type StoreLimits } from './space
 import { isFull, isIoError, isOutOfRoom, sqliteCode } from './sqlite-errors.ts';
 import { prepareStatements, type Statements } from './statements.ts';
 import { SteadyTimes } from './steady-times.ts';
+
+/** A new job; when it repeats another one, which, and at whose wish. */
+type TakenIn = NewJob & { readonly redelivery?: Redelivered };
+
+type OperationOf<K extends Operation['kind']> = Extract<Operation, { kind: K }>;
 
 const LEASE_MAX = 2 ** 48 - 1;
 /** Longer than the longest window of a budget, so that a wall clock that is set back finds what was used. */
@@ -79,6 +99,7 @@ export class SqliteWriter {
   readonly #sql: Statements;
   readonly #lanes: Lanes;
   readonly #payloads: Payloads;
+  readonly #ledger: LedgerWriter;
   readonly #space: Space;
   readonly #times: SteadyTimes;
   #unlocked: Unlocked | null = null;
@@ -95,6 +116,7 @@ export class SqliteWriter {
       this.#lanes = new Lanes(this.#sql);
       this.#payloads = new Payloads(this.#sql);
       this.#times = new SteadyTimes(this.#db);
+      this.#ledger = new LedgerWriter(this.#db);
       this.#countLanes();
       this.#space = new Space(this.#db, path, limits);
     } catch (error) {
@@ -109,7 +131,7 @@ export class SqliteWriter {
    */
   run(operations: readonly Operation[]): BatchDone {
     if (this.#isLogDoubtful) this.#emptyLog();
-    if (operations[0]?.kind === 'purge') return { results: [this.#purge()], changed: [] };
+    if (operations[0]?.kind === 'purge') return { results: [this.#purge()], changed: [], ledgerSize: null };
     try {
       return this.#transact(operations);
     } catch (error) {
@@ -144,12 +166,14 @@ export class SqliteWriter {
       const results = this.#performAll(operations);
       this.#db.exec('COMMIT');
       this.#lanes.commit();
-      return { results, changed: this.#changed };
+      const isLonger = this.#ledger.commit();
+      return { results, changed: this.#changed, ledgerSize: isLonger ? this.#ledger.size : null };
     } catch (error) {
       // SQLite has rolled back by itself after some errors, such as a full disk.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       this.#lanes.rollback();
       this.#payloads.rollback();
+      this.#ledger.rollback();
       this.#isLogDoubtful ||= isIoError(sqliteCode(error));
       throw error;
     }
@@ -218,19 +242,27 @@ export class SqliteWriter {
       case 'rules':
         return this.#lanes.rules.rules;
       case 'addRule':
-        return this.#addRule(operation.rule);
+        return this.#addRule(operation.rule, operation.by);
       case 'removeRule':
-        return this.#removeRule(operation.id, operation.now, operation.notExpiredBefore);
+        return this.#removeRule(operation);
       case 'endBlocked':
         return this.#endBlocked(operation.now, operation.limit);
       case 'cancel':
-        return this.#cancel(operation.id, operation.now);
+        return this.#cancel(operation.id, operation.now, operation.by);
       case 'redeliver':
-        return this.#redeliver(operation.id, operation.as, operation.limits);
+        return this.#redeliver(operation);
       case 'putSecret':
-        return this.#putSecret(operation.name, operation.value);
+        return this.#putSecret(operation.name, operation.value, operation.record);
       case 'replaceSecret':
-        return this.#replaceSecret(operation.name, operation.expected, operation.value);
+        return this.#replaceSecret(operation);
+      case 'beginLedger':
+        return this.#ledger.begin(operation.beginning);
+      case 'ledgerHead':
+        return this.#ledger.head(operation.checkpoint);
+      case 'recordRefusals':
+        return this.#ledger.recordRefusals(operation.now, operation.isLast);
+      case 'eraseLedger':
+        return this.#ledger.erase(operation.before, operation.now, operation.limit);
       case 'unlock':
         return this.#unlock(operation.keys, operation.retention);
       case 'erasePayloads':
@@ -245,11 +277,14 @@ export class SqliteWriter {
   // -- taking in ------------------------------------------------------------------------------------------------------
 
   /** All or none: what is checked for one job takes into account what the jobs before it will add. */
-  #insert(jobs: readonly NewJob[], limits: InsertLimits): InsertResult {
+  #insert(jobs: readonly TakenIn[], limits: InsertLimits): InsertResult {
     const lanes = this.#laneNumbers(jobs);
     const rules = jobs.map(({ lane }, index) => this.#lanes.rules.of(lanes[index] as number, () => lane));
     const blocked = rules.findIndex(({ block }) => block !== null);
-    if (blocked !== -1) return { kind: 'refused', reason: 'blocked_by_owner', index: blocked };
+    if (blocked !== -1) {
+      this.#recordBlocked(jobs, rules, limits.now.wall);
+      return { kind: 'refused', reason: 'blocked_by_owner', index: blocked };
+    }
     const earlier = this.#findRepeats(jobs, lanes, limits.now.steady);
     const mismatch = earlier.indexOf('mismatch');
     if (mismatch !== -1) return { kind: 'refused', reason: 'idempotency_mismatch', index: mismatch };
@@ -261,7 +296,7 @@ export class SqliteWriter {
     if (overBudget !== null) return overBudget;
     if (!this.#takeSpace(jobs, earlier))
       return { kind: 'refused', reason: 'store_full', index: earlier.indexOf('new') };
-    const insertOne = (job: NewJob, index: number): Inserted =>
+    const insertOne = (job: TakenIn, index: number): Inserted =>
       this.#insertOrRepeat(job, lanes[index] as number, rules[index] ?? NO_RULES, limits.now);
     return { kind: 'inserted', jobs: jobs.map(insertOne) };
   }
@@ -275,10 +310,26 @@ export class SqliteWriter {
     const check = new BudgetCheck(this.#lanes.rules, now);
     for (const [index, { budgets }] of rules.entries()) {
       if (earlier[index] !== 'new' || budgets.length === 0) continue;
-      const retryAt = check.take(budgets, jobs[index]?.data.byteLength ?? 0);
-      if (retryAt !== null) return { kind: 'refused', reason: 'budget_exhausted', index, retryAt };
+      const job = jobs[index] as NewJob;
+      const budget = check.take(budgets, job.data.byteLength);
+      if (budget === null) continue;
+      this.#recordRefusal(job, 'budget_exhausted', budget, now);
+      return { kind: 'refused', reason: 'budget_exhausted', index, retryAt: windowEnd(budget, now) };
     }
     return null;
+  }
+
+  #recordBlocked(jobs: readonly NewJob[], rules: readonly LaneRules[], now: number): void {
+    for (const [index, job] of jobs.entries()) {
+      const block = rules[index]?.block ?? null;
+      if (block !== null) this.#recordRefusal(job, 'destination_refused', block, now);
+    }
+  }
+
+  /** @param code as the app is told */
+  #recordRefusal({ lane, data }: NewJob, code: string, rule: Rule, now: number): void {
+    const { destination } = lane;
+    this.#ledger.refused({ code, rule: rule.id, app: appOf(lane), destination, bytes: data.byteLength }, now);
   }
 
   #takeSpace(jobs: readonly NewJob[], earlier: readonly string[]): boolean {
@@ -333,7 +384,7 @@ export class SqliteWriter {
     });
   }
 
-  #insertOrRepeat(job: NewJob, laneNumber: number, rules: LaneRules, now: Now): Inserted {
+  #insertOrRepeat(job: TakenIn, laneNumber: number, rules: LaneRules, now: Now): Inserted {
     const lane = laneNumber < 0 ? this.#lanes.id(job.lane) : laneNumber;
     const earlier = job.idempotency === null ? null : this.#knownKey(lane, job.idempotency.key, now.steady);
     if (earlier) return { job: earlier.job, isRepeat: true, claimed: null };
@@ -355,7 +406,9 @@ export class SqliteWriter {
       job.idempotency?.expiresAt ?? null,
       job.peer,
       payload.slot,
+      payload.digest,
     );
+    this.#recordTakenIn(job, payload, now.wall);
     this.#payloads.put(seq, payload);
     if (job.idempotency !== null) {
       const { key, digest, expiresAt } = job.idempotency;
@@ -368,6 +421,14 @@ export class SqliteWriter {
       isRepeat: false,
       claimed: progress.lease === null ? null : claimedAtInsert(job, progress.lease),
     };
+  }
+
+  #recordTakenIn(job: TakenIn, { digest }: StoredPayload, now: number): void {
+    const { id, lane, data, peer, redelivery } = job;
+    const recorded = { id, lane, dataBytes: data.byteLength, digest };
+    const event =
+      redelivery === undefined ? acceptedEvent(recorded, peer) : redeliveryEvent(recorded, redelivery);
+    this.#ledger.append(event, now);
   }
 
   /** Accepted, and claimed at once if that was asked for and nothing of its lane comes before it. */
@@ -410,12 +471,12 @@ export class SqliteWriter {
     const before = toProgress(row);
     const data = openPayload(this.#open.vault, row, lane);
     if (data === null) {
-      this.#save(row, before, expire(before, now, DATA_LOST));
+      this.#save(row, before, expire(before, now, DATA_LOST), now.wall);
       return null;
     }
     const lease = newLease();
     const progress = claim(before, { lease, leaseExpiresAt, claimedAt: now.wall });
-    this.#save(row, before, progress);
+    this.#save(row, before, progress, now.wall);
     return {
       id: toUuid(row.id as Uint8Array),
       lane,
@@ -435,9 +496,9 @@ export class SqliteWriter {
     const settled = before === null ? null : settle(before, settlement, now.steady);
     if (row === undefined || before === null || settled === null) return false;
     const after = this.#unlessTooOld(this.#unlessStopped(settled, Number(row.lane), now), row, now);
-    this.#save(row, before, after);
+    if (settlement.attempt !== null) this.#addAttempt(row, settlement.attempt, now.wall);
+    this.#save(row, before, after, now.wall);
     if (after.result !== before.result) this.#saveAnswer(row, before, after);
-    if (settlement.attempt !== null) this.#addAttempt(row, settlement.attempt);
     if (settlement.kind !== 'released')
       this.#lanes.report(Number(row.lane), settlement.laneReport, now.steady);
     return true;
@@ -470,10 +531,12 @@ export class SqliteWriter {
   }
 
   /**
-   * Writes where a job is now; the one place where a job's row changes. An error or a result that was carried over is
-   * sealed already.
+   * Writes where a job is now; the one place where a job's row changes, and where its end is recorded. An error or a
+   * result that was carried over is sealed already.
+   *
+   * @param now wall clock
    */
-  #save(row: Row, before: Progress, after: Progress): void {
+  #save(row: Row, before: Progress, after: Progress, now: number): void {
     const { result, lastError } = after;
     const id = toUuid(row.id as Uint8Array);
     const failure = result?.kind === 'failure' ? result.failure : null;
@@ -500,6 +563,7 @@ export class SqliteWriter {
       detailOf(failure?.detail, result === before.result),
       after.isCancelled ? 1 : 0,
       slot,
+      isFinal(after.state) ? this.#recordEnd(row, after, now) : null,
       row.seq as SQLOutputValue,
     );
     this.#lanes.counts.move(Number(row.lane), unfinished(before.state), unfinished(after.state));
@@ -514,7 +578,38 @@ export class SqliteWriter {
     return null;
   }
 
-  #addAttempt(row: Row, attempt: Attempt): void {
+  /** Where in the ledger it is recorded. */
+  #recordEnd(row: Row, { state, result, attempts }: Progress, now: number): number {
+    const acceptedAt = Number(row.accepted_at);
+    const lastAttempt = attempts === 0 ? null : this.#lastAttempt(row);
+    const outcome = { state, result, acceptedAt, attempts, lastAttempt };
+    return this.#ledger.append(outcomeEvent(this.#recorded(row), outcome), now);
+  }
+
+  #lastAttempt(row: Row): LastAttempt | null {
+    const last = this.#sql.lastAttempt.get(row.seq as SQLOutputValue) as Row | undefined;
+    if (last === undefined) return null;
+    const {
+      address,
+      tls_fingerprint: tlsFingerprint,
+      error_code: errorCode,
+    } = last as Record<string, string | null>;
+    return { address, tlsFingerprint, errorCode } as LastAttempt;
+  }
+
+  /** What the ledger says of the export in a row of `jobs`. */
+  #recorded(row: Row): RecordedExport {
+    return {
+      id: toUuid(row.id as Uint8Array),
+      lane: this.#lanes.find(Number(row.lane)),
+      dataBytes: Number(row.data_bytes),
+      digest: row.payload_digest as Uint8Array | null,
+    };
+  }
+
+  /** @param now wall clock */
+  #addAttempt(row: Row, attempt: Attempt, now: number): void {
+    this.#ledger.append(attemptEvent(this.#recorded(row), attempt), now);
     const detail = attempt.error?.detail;
     this.#sql.addAttempt.run(
       row.seq as SQLOutputValue,
@@ -522,6 +617,8 @@ export class SqliteWriter {
       attempt.startedAt,
       attempt.endedAt,
       attempt.address,
+      attempt.tlsFingerprint,
+      attempt.bytes,
       attempt.status,
       attempt.error?.code ?? null,
       detail === undefined ? null : this.#open.texts.sealDetail(toUuid(row.id as Uint8Array), detail),
@@ -545,9 +642,9 @@ export class SqliteWriter {
     const before = toProgress(row);
     const { progress: rescued, error } = rescue(before);
     const progress = this.#unlessStopped(rescued, Number(row.lane), now);
-    this.#save(row, before, progress);
+    this.#addAttempt(row, cutOffAttempt(row, progress, error, now.wall), now.wall);
+    this.#save(row, before, progress, now.wall);
     if (progress.result !== before.result) this.#saveAnswer(row, before, progress);
-    this.#addAttempt(row, cutOffAttempt(row, progress, error, now.wall));
   }
 
   #recover(now: Now, longest: LongestWaits): number {
@@ -564,7 +661,7 @@ export class SqliteWriter {
     const rows = this.#sql.tooOld.all(now.steady, limit) as Row[];
     const ended = this.#untilEnough(rows, (row) => {
       const before = toProgress(row);
-      this.#save(row, before, expire(before, now));
+      this.#save(row, before, expire(before, now), now.wall);
     });
     this.#sql.deleteBudgetUse.run(now.wall - BUDGET_USE_KEPT_MS);
     if (ended < rows.length) return { ended, nextAt: now.steady };
@@ -601,9 +698,10 @@ export class SqliteWriter {
 
   // -- the owner ------------------------------------------------------------------------------------------------------
 
-  #addRule(rule: Rule): boolean {
+  #addRule(rule: Rule, by: string | null): boolean {
     if (this.#lanes.rules.rules.length >= RULES_MAX) return false;
     this.#lanes.rules.add(rule);
+    this.#ledger.append(ruleEvent('added', rule, by), rule.createdAt);
     if (rule.kind === 'hold') this.#markHeld(rule);
     return true;
   }
@@ -616,10 +714,11 @@ export class SqliteWriter {
     }
   }
 
-  #removeRule(id: string, now: Now, notExpiredBefore: number): LaneBacklog[] | null {
+  #removeRule({ id, now, notExpiredBefore, by }: OperationOf<'removeRule'>): LaneBacklog[] | null {
     const rule = this.#lanes.rules.rules.find((each) => each.id === id);
     if (rule === undefined) return null;
     this.#lanes.rules.remove(id);
+    this.#ledger.append(ruleEvent('removed', rule, by), now.wall);
     if (rule.kind === 'budget') return [];
     this.#markReleased(notExpiredBefore);
     const matcher = matcherOf(rule);
@@ -651,27 +750,28 @@ export class SqliteWriter {
     return ended;
   }
 
-  #cancel(id: string, now: Now): CancelResult {
+  #cancel(id: string, now: Now, by: string | null): CancelResult {
     const row = this.#sql.findById.get(fromUuid(id)) as Row | undefined;
     if (row === undefined) return 'unknown';
     const job = toProgress(row);
     if (isFinal(job.state)) return 'finished';
-    if (job.state !== 'sending') {
-      this.#stop(row, 'cancel', now);
-      return 'cancelled';
-    }
-    this.#save(row, job, requestCancel(job));
-    return 'requested';
+    const result = job.state === 'sending' ? 'requested' : 'cancelled';
+    this.#ledger.append(cancelEvent(this.#recorded(row), result, by), now.wall);
+    if (result === 'cancelled') this.#stop(row, 'cancel', now);
+    else this.#save(row, job, requestCancel(job), now.wall);
+    return result;
   }
 
-  #redeliver(id: string, as: Redelivery, limits: InsertLimits): RedeliverResult {
+  #redeliver({ id, as, limits, by }: OperationOf<'redeliver'>): RedeliverResult {
     const row = this.#sql.findToRedeliver.get(fromUuid(id)) as Row | undefined;
     if (row === undefined) return { kind: 'unknown' };
     const lane = { client: String(row.client), destination: String(row.destination) };
     const data = openPayload(this.#open.vault, row, lane);
     if (data === null) return { kind: 'erased' };
     const attemptsMax = Number(row.attempts_max);
-    const job: NewJob = { ...as, lane, data, attemptsMax, peer: null, idempotency: null, claimUntil: null };
+    const redelivery = { of: toUuid(row.id as Uint8Array), by };
+    const none = { peer: null, idempotency: null, claimUntil: null };
+    const job: TakenIn = { ...as, ...none, lane, data, attemptsMax, redelivery };
     const result = this.#insert([job], limits);
     if (result.kind === 'inserted') this.#sql.markRedelivery.run(row.id as SQLOutputValue, fromUuid(as.id));
     return result;
@@ -680,7 +780,7 @@ export class SqliteWriter {
   #stop(row: Row, how: Stop, now: Now): void {
     const before = toProgress(row);
     const after = stop(before, how, now);
-    this.#save(row, before, after);
+    this.#save(row, before, after, now.wall);
     this.#saveAnswer(row, before, after);
   }
 
@@ -741,17 +841,20 @@ export class SqliteWriter {
     return this.#unlocked;
   }
 
-  #putSecret(name: string, value: Uint8Array): Uint8Array {
-    this.#sql.putSecret.run(name, value);
+  #putSecret(name: string, value: Uint8Array, record: KeyRecord | null): Uint8Array {
+    const { changes } = this.#sql.putSecret.run(name, value);
+    if (changes > 0 && record !== null) this.#ledger.keysChanged(record);
     return (this.#sql.findSecret.get(name) as Row).value as Uint8Array;
   }
 
-  #replaceSecret(name: string, expected: Uint8Array | null, value: Uint8Array): boolean {
+  #replaceSecret({ name, expected, value, record }: OperationOf<'replaceSecret'>): boolean {
     const { changes } =
       expected === null
         ? this.#sql.putSecret.run(name, value)
         : this.#sql.replaceSecret.run(value, name, expected);
-    return Number(changes) === 1;
+    const isReplaced = Number(changes) === 1;
+    if (isReplaced && record !== null) this.#ledger.keysChanged(record);
+    return isReplaced;
   }
 
   #backlog(id: number, now: number): LaneBacklog {
@@ -811,7 +914,7 @@ function cutOffAttempt(row: Row, progress: Progress, error: AttemptError, endedA
     number: progress.attempts,
     startedAt: Number(row.claimed_at),
     endedAt,
-    address: null,
+    ...UNSEEN,
     status: null,
     error,
   };

@@ -5,7 +5,7 @@ import { request } from 'undici';
 import type { WireProblem } from '../../../client/wire.ts';
 import { type App, createApp } from '../../../src/app.ts';
 import { parseConfig } from '../../../src/config.ts';
-import type { Deliverer } from '../../../src/export/deliverer.ts';
+import { type Deliverer, unconnected } from '../../../src/export/deliverer.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 import { ManualClock } from '../manual-clock.ts';
 import { TemporaryDirectory } from '../temporary-store.ts';
@@ -26,7 +26,7 @@ export interface BoxAnswer {
 const NEVER_SENDS: Deliverer = {
   async deliver(_job, signal) {
     if (!signal.aborted) await once(signal, 'abort');
-    return { outcome: { kind: 'stopped', sent: false }, address: null };
+    return unconnected({ kind: 'stopped', sent: false });
   },
 };
 

@@ -11,6 +11,7 @@ import { ExportService, type ExportServiceParts } from '../../../src/export/expo
 import { JobFeed } from '../../../src/export/job-feed.ts';
 import { OwnerFeed } from '../../../src/export/owner-feed.ts';
 import type { PublicSigningKey } from '../../../src/export/signer.ts';
+import type { LedgerActions } from '../../../src/http/owner-ledger.ts';
 import type { Readiness } from '../../../src/http/probes.ts';
 import {
   createHttpServer,
@@ -45,6 +46,7 @@ export interface FixtureOptions extends Pick<HttpServerParts, 'tls' | 'socketLim
   readonly requireDestination?: boolean;
   readonly readiness?: () => Promise<Readiness>;
   readonly owner?: Partial<OwnerActions>;
+  readonly ledger?: Partial<LedgerActions>;
   readonly signingKeys?: () => readonly PublicSigningKey[];
 }
 
@@ -129,6 +131,7 @@ export class HttpFixture implements AsyncDisposable {
     const server = await createHttpServer({
       service,
       owner: ownerOf(options.owner ?? {}),
+      ledger: { ...NO_LEDGER, ...options.ledger },
       authorizer: new Authorizer({
         keys: () => options.keys ?? [ROOT_KEY],
         target: 'export-service',
@@ -236,6 +239,13 @@ export const NO_OWNER: OwnerActions = {
   redeliver: notAsked,
   sessions: { createLink: notAsked, redeem: notAsked, isOpen: notAsked, end: notAsked },
   feed: new OwnerFeed({ find: notAsked, render: notAsked, clock: new ManualClock(), life: 'none' }),
+};
+
+export const NO_LEDGER: LedgerActions = {
+  logs: notAsked,
+  entries: notAsked,
+  checkpoint: notAsked,
+  receipt: notAsked,
 };
 
 /** What is there of the owner's side; the methods of a class too, which are none of its own properties. */

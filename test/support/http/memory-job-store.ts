@@ -130,6 +130,10 @@ export class MemoryJobStore implements JobStore {
     return unused('owner');
   }
 
+  get ledger(): never {
+    return unused('ledger');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   #insertOne(job: NewJob): Inserted {

@@ -88,7 +88,7 @@ export const SAMPLES: { readonly [K in LedgerEvent['kind']]: EventOf<K> } = {
     count: 17,
     bytes: 34_816,
   },
-  erasure: { kind: 'erasure', before: 0 },
+  erasure: { kind: 'erasure', log: null, before: 0 },
 };
 
 export const KINDS = Object.keys(SAMPLES) as LedgerEvent['kind'][];
