@@ -9,6 +9,7 @@ import { UNSEEN } from '../../export/job.ts';
 import type { NewJob, PayloadRetention } from '../../export/job-store.ts';
 import { NO_REPORT } from '../../export/lane-health.ts';
 import { describeJobStore, type StoreUnderTest } from '../job-store.contract.ts';
+import { describeLedgerStore } from '../ledger-store.contract.ts';
 import { describeOwnerStore } from '../owner-store.contract.ts';
 import { openForWriting, SCHEMA_VERSION } from './schema.ts';
 import { SqliteJobStore } from './sqlite-job-store.ts';
@@ -41,6 +42,7 @@ async function open(retention: PayloadRetention): Promise<StoreUnderTest> {
 
 describeJobStore('SqliteJobStore', open);
 describeOwnerStore('SqliteJobStore', open);
+describeLedgerStore('SqliteJobStore', open);
 
 describe('SqliteJobStore: its file', () => {
   it('one operation that breaks a rule of the store fails alone, and not all that share its commit', async () => {
