@@ -1,5 +1,5 @@
 /**
- * What encryption at rest costs: an export's whole trip through the service, and a store's part of it alone.
+ * What the ledger and encryption at rest cost: an export's whole trip through the service, and a store's part of it alone.
  *
  *   node bench/encryption.ts [--exports 10000] [--rounds 5] [--store-only]
  *
@@ -35,9 +35,10 @@ const rounds = Number(values.rounds);
 
 const VARIANTS: Readonly<Record<string, readonly BenchPart[]>> = {
   everything: [],
-  'no encryption': ['vault'],
-  'and keys not in slots': ['vault', 'slots'],
-  'and nothing overwritten': ['vault', 'slots', 'secure_delete'],
+  'no ledger': ['ledger'],
+  'and no encryption': ['ledger', 'vault'],
+  'and keys not in slots': ['ledger', 'vault', 'slots'],
+  'and nothing overwritten': ['ledger', 'vault', 'slots', 'secure_delete'],
 };
 
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));

@@ -8,12 +8,11 @@ import {
 } from '../export/job.ts';
 import type { KeyChange, NewLedgerLog } from '../export/ledger-store.ts';
 import type { BudgetRule, Rule } from '../export/rules.ts';
-import { ENTRY_FORMAT, type EventOf, type EventText, eventText } from '../ledger/entry.ts';
+import { ENTRY_FORMAT, type EventOf, type LedgerEvent } from '../ledger/entry.ts';
 import { address as isAddress } from '../ledger/entry-fields.ts';
 
 /**
- * What a store records of what happens in it: the texts of its entries, but for place, time and salt. For every store,
- * whatever its tables look like.
+ * What a store records of what happens in it. For every store, whatever its tables look like.
  */
 
 /** What is recorded of each export. */
@@ -26,15 +25,15 @@ export interface RecordedExport {
   readonly digest: Uint8Array | null;
 }
 
-export function acceptedEvent(job: RecordedExport, peer: string | null): EventText {
-  return eventText({
+export function acceptedEvent(job: RecordedExport, peer: string | null): LedgerEvent {
+  return {
     kind: 'accepted',
     ...exportFields(job),
     bytes: job.dataBytes,
     digest: digestText(job.digest) ?? '',
     // Without the name on the box's network, which nobody vouches for.
     peer: addressOf(peer?.split(' ', 1)[0] ?? null),
-  });
+  };
 }
 
 export interface Redelivered {
@@ -43,19 +42,19 @@ export interface Redelivered {
   readonly by: string | null;
 }
 
-export function redeliveryEvent(job: RecordedExport, { of, by }: Redelivered): EventText {
-  return eventText({
+export function redeliveryEvent(job: RecordedExport, { of, by }: Redelivered): LedgerEvent {
+  return {
     kind: 'redelivery',
     ...exportFields(job),
     redelivery_of: of,
     bytes: job.dataBytes,
     digest: digestText(job.digest) ?? '',
     by,
-  });
+  };
 }
 
-export function attemptEvent(job: RecordedExport, attempt: Attempt): EventText {
-  return eventText({
+export function attemptEvent(job: RecordedExport, attempt: Attempt): LedgerEvent {
+  return {
     kind: 'attempt',
     ...exportFields(job),
     number: attempt.number,
@@ -64,7 +63,7 @@ export function attemptEvent(job: RecordedExport, attempt: Attempt): EventText {
     ...farEnd(attempt),
     status: attempt.status,
     error: attempt.error?.code ?? null,
-  });
+  };
 }
 
 /** How an export ended. */
@@ -83,10 +82,10 @@ export interface LastAttempt {
   readonly errorCode: string | null;
 }
 
-export function outcomeEvent(job: RecordedExport, outcome: Outcome): EventText {
+export function outcomeEvent(job: RecordedExport, outcome: Outcome): LedgerEvent {
   const { state, result, acceptedAt, attempts, lastAttempt } = outcome;
   if (!isFinal(state)) throw new TypeError(`An export that is ${state} has not ended.`);
-  return eventText({
+  return {
     kind: 'outcome',
     ...exportFields(job),
     state,
@@ -97,21 +96,21 @@ export function outcomeEvent(job: RecordedExport, outcome: Outcome): EventText {
     ...farEnd(lastAttempt ?? { address: null, tlsFingerprint: null }),
     status: result?.kind === 'answer' ? result.answer.status : null,
     error: result?.kind === 'failure' ? result.failure.code : (lastAttempt?.errorCode ?? null),
-  });
+  };
 }
 
 export function cancelEvent(
   job: RecordedExport,
   result: EventOf<'cancel'>['result'],
   by: string | null,
-): EventText {
-  return eventText({ kind: 'cancel', ...exportFields(job), result, by });
+): LedgerEvent {
+  return { kind: 'cancel', ...exportFields(job), result, by };
 }
 
-export function ruleEvent(change: EventOf<'rule'>['change'], rule: Rule, by: string | null): EventText {
+export function ruleEvent(change: EventOf<'rule'>['change'], rule: Rule, by: string | null): LedgerEvent {
   const { limit, unit, per }: Nullable<Pick<BudgetRule, 'limit' | 'unit' | 'per'>> =
     rule.kind === 'budget' ? rule : { limit: null, unit: null, per: null };
-  return eventText({
+  return {
     kind: 'rule',
     change,
     rule: rule.id,
@@ -122,25 +121,25 @@ export function ruleEvent(change: EventOf<'rule'>['change'], rule: Rule, by: str
     unit,
     per,
     by,
-  });
+  };
 }
 
 type Nullable<T> = { readonly [K in keyof T]: T[K] | null };
 
-export function keyEvent({ purpose, change, publicKey, by }: KeyChange): EventText {
-  return eventText({ kind: 'key', purpose, change, public_key: publicKey, by });
+export function keyEvent({ purpose, change, publicKey, by }: KeyChange): LedgerEvent {
+  return { kind: 'key', purpose, change, public_key: publicKey, by };
 }
 
-export function logEvent({ origin, reason, previous }: NewLedgerLog): EventText {
-  return eventText({ kind: 'log', format: ENTRY_FORMAT, origin, reason, previous });
+export function logEvent({ origin, reason, previous }: NewLedgerLog): LedgerEvent {
+  return { kind: 'log', format: ENTRY_FORMAT, origin, reason, previous };
 }
 
-export function startEvent(version: string): EventText {
-  return eventText({ kind: 'start', version });
+export function startEvent(version: string): LedgerEvent {
+  return { kind: 'start', version };
 }
 
-export function erasureEvent(log: string | null, before: number): EventText {
-  return eventText({ kind: 'erasure', log, before });
+export function erasureEvent(log: string | null, before: number): LedgerEvent {
+  return { kind: 'erasure', log, before };
 }
 
 function exportFields({ id, lane }: RecordedExport) {

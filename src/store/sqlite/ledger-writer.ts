@@ -46,7 +46,7 @@ export class LedgerWriter {
   /** Refusals of the present transaction: counted once it is committed. */
   #refused: CountedRefusal[] = [];
   /** Refusals of minutes that are over, to be recorded with what comes next. */
-  #owed: EventText[] = [];
+  #owed: LedgerEvent[] = [];
   /** How many of these the present transaction has recorded. */
   #paid = 0;
 
@@ -70,7 +70,7 @@ export class LedgerWriter {
   begin({ instance, newLog, version, now }: LedgerBeginning): undefined {
     this.#begun = newLog === null ? this.#continue(instance) : this.#beginLog(newLog, instance);
     if (newLog !== null) this.append(logEvent(newLog), now);
-    for (const event of this.#takePending()) this.append(event, now);
+    for (const event of this.#takePending()) this.#write(event, now);
     this.append(startEvent(version), now);
   }
 
@@ -83,13 +83,8 @@ export class LedgerWriter {
   }
 
   /** @returns where the entry is, as a row of `ledger_entries` */
-  append(event: EventText, now: number): number {
-    const { id, appender } = this.#log;
-    const { index, text, leafHash, nodes } = appender.append(event, now);
-    const entry = id * LOG_ENTRIES_MAX + index;
-    this.#addEntry.run(entry, text, leafHash);
-    for (const node of nodes) this.#addNode.run(id, node.level, node.index, node.hash);
-    return entry;
+  append(event: LedgerEvent, now: number): number {
+    return this.#write(eventText(event), now);
   }
 
   /** Counts a new export that a rule refused. */
@@ -156,6 +151,15 @@ export class LedgerWriter {
     this.#refused = [];
   }
 
+  #write(event: EventText, now: number): number {
+    const { id, appender } = this.#log;
+    const { index, text, leafHash, nodes } = appender.append(event, now);
+    const entry = id * LOG_ENTRIES_MAX + index;
+    this.#addEntry.run(entry, text, leafHash);
+    for (const node of nodes) this.#addNode.run(id, node.level, node.index, node.hash);
+    return entry;
+  }
+
   get #log(): OpenLog {
     const log = this.#begun ?? this.#open;
     if (log === null) throw new TypeError('The ledger is not open: begin comes first.');
@@ -183,7 +187,7 @@ export class LedgerWriter {
   }
 
   #owe(events: readonly LedgerEvent[]): void {
-    this.#owed.push(...events.map(eventText));
+    this.#owed.push(...events);
   }
 
   #payOwed(now: number): void {
@@ -213,6 +217,6 @@ function timeOf(text: string): string {
 }
 
 /** Leaves something to be recorded by the next start, in the present transaction. */
-export function leaveForRecord(db: DatabaseSync, event: EventText): void {
-  db.prepare('INSERT INTO ledger_pending (event) VALUES (?)').run(event);
+export function leaveForRecord(db: DatabaseSync, event: LedgerEvent): void {
+  db.prepare('INSERT INTO ledger_pending (event) VALUES (?)').run(eventText(event));
 }
