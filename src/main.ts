@@ -92,6 +92,13 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'ledger',
+    {
+      summary: 'What left the box, and whether the record of it holds',
+      run: async (args, env, io) => (await import('../cli/ledger.ts')).run(args, env, io),
+    },
+  ],
+  [
     'store',
     {
       summary: 'Check, migrate, back up and rekey the store of exports',

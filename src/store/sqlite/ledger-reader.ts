@@ -15,6 +15,9 @@ import { fromUuid, type Row } from './rows.ts';
 /** Entries of a log lie together: its id times this, and their places. */
 export const LOG_ENTRIES_MAX = 2 ** 40;
 
+const SELECT_ENTRIES =
+  'SELECT entry, text, leaf_hash FROM ledger_entries WHERE entry >= ? AND entry < ? ORDER BY entry LIMIT ?';
+
 /** A log with its number in the store. */
 export interface StoredLog extends LedgerLog {
   readonly id: number;
@@ -41,9 +44,7 @@ export class LedgerReader {
     this.#nodes = db.prepare(
       'SELECT hash FROM ledger_nodes WHERE log = ? AND level = ? AND place >= ? AND place < ? ORDER BY place',
     );
-    this.#entries = db.prepare(
-      'SELECT entry, text, leaf_hash FROM ledger_entries WHERE entry >= ? AND entry < ? ORDER BY entry LIMIT ?',
-    );
+    this.#entries = db.prepare(SELECT_ENTRIES);
   }
 
   /** In the order in which they began. */
@@ -78,10 +79,11 @@ export class LedgerReader {
     return rows.map((row) => toEntry(row, first));
   }
 
-  /** All entries of a log, one after the other. */
-  *each(log: number): Generator<LedgerEntryRecord> {
+  /** The entries of a log from number `from` on, one after the other. */
+  *each(log: number, from = 0): Generator<LedgerEntryRecord> {
     const first = log * LOG_ENTRIES_MAX;
-    const rows = this.#entries.iterate(first, first + LOG_ENTRIES_MAX, -1) as IterableIterator<Row>;
+    const statement = this.#db.prepare(SELECT_ENTRIES);
+    const rows = statement.iterate(first + from, first + LOG_ENTRIES_MAX, -1) as IterableIterator<Row>;
     for (const row of rows) yield toEntry(row, first);
   }
 
