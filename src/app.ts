@@ -194,7 +194,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     service,
     owner: {
       ...ownerActions(owner, rootKeys, signingKeys, log),
-      redeliver: (id) => service.redeliver(id),
+      redeliver: (id, by) => service.redeliver(id, by),
       sessions: new OwnerSessions({ secrets: store.secrets, masterKey, clock }),
       feed: ownerFeed,
     },
@@ -285,15 +285,15 @@ function ownerActions(
 ): Omit<OwnerActions, 'redeliver' | 'sessions' | 'feed'> {
   return {
     refreshRootKey: rootKeys.refresh,
-    async rotateSigningKey() {
-      const { id } = await signingKeys.rotate();
+    async rotateSigningKey(by) {
+      const { id } = await signingKeys.rotate(by);
       log.info({ key: id }, 'deliveries are signed with a new key; the old one signs on for a day');
       return signingKeys.publicKeys;
     },
     rules: () => owner.rules(),
-    addRule: (rule) => owner.addRule(rule),
-    removeRule: (id) => owner.removeRule(id),
-    cancel: (id) => owner.cancel(id),
+    addRule: (rule, by) => owner.addRule(rule, by),
+    removeRule: (id, by) => owner.removeRule(id, by),
+    cancel: (id, by) => owner.cancel(id, by),
     list: (query) => owner.list(query),
     find: (id) => owner.find(id),
     summary: (since, until) => owner.summary(since, until),

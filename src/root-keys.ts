@@ -25,11 +25,11 @@ export interface RootKeys extends AsyncDisposable {
   /** Begins to ask for keys, where there is somebody to ask. */
   start(): void;
   /**
-   * Gets a new key; `dropOld` ends all others.
+   * Gets a new key; `dropOld` ends all others, and `by` is who asked for it.
    *
    * @throws ExportError
    */
-  refresh(dropOld: boolean): Promise<RingChange>;
+  refresh(dropOld: boolean, by: string | null): Promise<RingChange>;
 }
 
 export interface RootKeysParts {
@@ -121,7 +121,7 @@ async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Pr
       upkeep.start();
       keeper.start();
     },
-    refresh: (dropOld) => refresh(keeper, ring, dropOld),
+    refresh: (dropOld, by) => refresh(keeper, ring, { isOnly: dropOld, by }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
@@ -132,7 +132,11 @@ function whyNone({ lastError }: RootKeyKeeper, { endpoint }: ArbiterClient): str
     : `${inWords(lastError)} The arbiter is asked again and again.`;
 }
 
-async function refresh(keeper: RootKeyKeeper, ring: RootKeyRing, dropOld: boolean): Promise<RingChange> {
+async function refresh(
+  keeper: RootKeyKeeper,
+  ring: RootKeyRing,
+  how: { readonly isOnly: boolean; readonly by: string | null },
+): Promise<RingChange> {
   const key = await keeper.refresh().catch((error: unknown) => {
     if (!(error instanceof ArbiterError)) throw error;
     throw new ExportError(
@@ -142,7 +146,7 @@ async function refresh(keeper: RootKeyKeeper, ring: RootKeyRing, dropOld: boolea
     );
   });
   try {
-    return await ring.add(key, { isOnly: dropOld });
+    return await ring.add(key, how);
   } catch (cause) {
     throw new ExportError(
       'store_unavailable',

@@ -215,7 +215,14 @@ describe('ExportService: redelivering', () => {
     bench.dispatch.queuedLanes.length = 0;
     await assert.rejects(bench.service.redeliver(randomUUID()), { code: 'unknown_export' });
     await assert.rejects(bench.service.redeliver('x'), { code: 'unknown_export' });
-    const rule = { id: 'r', kind: 'block', app: 'app', destination: null, note: null, createdAt: 0 } as const;
+    const rule = {
+      id: randomUUID(),
+      kind: 'block',
+      app: 'app',
+      destination: null,
+      note: null,
+      createdAt: 0,
+    } as const;
     await bench.store.owner.addRule(rule);
     await assert.rejects(bench.service.redeliver(id), {
       code: 'destination_refused',

@@ -138,10 +138,11 @@ export class ExportService {
    * Delivers the data of an earlier export once more, as a new export of the same app. The owner's wish: what holds for new
    * exports holds for it, but not what an app may ask in a second.
    *
+   * @param by the identifier of the owner's token, for the ledger; null when it named nobody
    * @throws ExportError `shutting_down`, `unknown_export`, `destination_refused`, `payload_erased`, `too_many_pending`,
    *   `budget_exhausted`, `store_full`, `store_unavailable`
    */
-  async redeliver(id: string): Promise<ExportJob> {
+  async redeliver(id: string, by: string | null = null): Promise<ExportJob> {
     const { store, dispatch, destinationPolicy, newId, clock, limits } = this.#parts;
     this.#refuseWhenStopping();
     const original = await store.owner.find(id);
@@ -151,11 +152,8 @@ export class ExportService {
     if (refusal !== null) throw new ExportError('destination_refused', refusal);
     const now = { wall: clock.now(), steady: clock.steady() };
     const as = { id: newId(), acceptedAt: now.wall, expiresAt: now.steady + limits.ageMsMax };
-    const result = await store.owner.redeliver(id, as, {
-      pendingMax: limits.pendingMax,
-      acceptsNew: true,
-      now,
-    });
+    const insertLimits = { pendingMax: limits.pendingMax, acceptsNew: true, now };
+    const result = await store.owner.redeliver(id, as, insertLimits, by);
     if (result.kind !== 'inserted') throw redeliverRefusal(result, limits, now.wall);
     dispatch.queued(lane);
     const [inserted] = result.jobs;

@@ -154,14 +154,14 @@ describe('OwnerService', () => {
   it('tells of every rule that comes and goes, once, and of those of another instance too', async () => {
     await using bench = await Bench.open();
     await bench.owner.start();
-    const other = { ...EVERYTHING, id: 'other', kind: 'hold', createdAt: 0 } as const;
+    const other = { ...EVERYTHING, id: randomUUID(), kind: 'hold', createdAt: 0 } as const;
     await bench.store.owner.addRule(other);
     const [one, two] = await Promise.all([
       bench.owner.addRule({ ...EVERYTHING, kind: 'hold' }),
       bench.owner.addRule({ ...EVERYTHING, kind: 'hold' }),
     ]);
     await bench.owner.removeRule(one.id);
-    const told = ['added other', `added ${one.id}`, `added ${two.id}`, `removed ${one.id}`];
+    const told = [`added ${other.id}`, `added ${one.id}`, `added ${two.id}`, `removed ${one.id}`];
     assert.deepEqual(bench.ruleChanges.toSorted(), told.toSorted());
   });
 

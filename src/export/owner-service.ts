@@ -43,7 +43,10 @@ export const PEER_NAMED_MS_MAX = 10 * 60_000;
 export const APP_BYTES_MAX = 8_192;
 export const NOTE_LENGTH_MAX = 1_000;
 
-/** What the owner can do: say what may leave, and take back what has not. Every decision counts when it is answered. */
+/**
+ * What the owner can do: say what may leave, and take back what has not. Every decision counts when it is answered, and
+ * is recorded with the name of whoever made it (`by`: the identifier of the owner's token, null when it names nobody).
+ */
 export class OwnerService {
   readonly #parts: OwnerServiceParts;
   /** As they were last learnt. */
@@ -68,11 +71,11 @@ export class OwnerService {
    *
    * @throws ExportError `invalid_request` for a rule that makes no sense, or one too many
    */
-  async addRule(asked: NewRule): Promise<Rule> {
+  async addRule(asked: NewRule, by: string | null = null): Promise<Rule> {
     const { store, clock, newId } = this.#parts;
     checkRule(asked);
     const rule: Rule = { ...asked, id: newId(), createdAt: clock.now() };
-    if (!(await store.owner.addRule(rule))) {
+    if (!(await store.owner.addRule(rule, by))) {
       throw new ExportError('invalid_request', `There are ${RULES_MAX} rules, the most there can be.`);
     }
     await this.#relearn();
@@ -85,9 +88,9 @@ export class OwnerService {
    *
    * @returns false when there is no such rule
    */
-  async removeRule(id: string): Promise<boolean> {
+  async removeRule(id: string, by: string | null = null): Promise<boolean> {
     const { store, resume, clock, ageMsMax } = this.#parts;
-    const lanes = await store.owner.removeRule(id, this.#now(), clock.steady() + ageMsMax);
+    const lanes = await store.owner.removeRule(id, this.#now(), clock.steady() + ageMsMax, by);
     if (lanes === null) return false;
     await this.#relearn();
     resume(lanes);
@@ -99,9 +102,9 @@ export class OwnerService {
    *
    * @throws ExportError `unknown_export`, `already_finished`
    */
-  async cancel(id: string): Promise<ExportJob> {
+  async cancel(id: string, by: string | null = null): Promise<ExportJob> {
     const { store, consent } = this.#parts;
-    const result = await store.owner.cancel(id, this.#now());
+    const result = await store.owner.cancel(id, this.#now(), by);
     if (result === 'requested') consent.cancel(id);
     const [job] = await store.get([id]);
     // It may have been settled before we heard that it was to be.

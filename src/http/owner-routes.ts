@@ -18,7 +18,7 @@ import { judgeBy } from './schema/judge.ts';
 import { NOTHING_SCHEMA, REFRESH_SCHEMA } from './schema/owner-schemas.ts';
 import { signingKeySet } from './signing-keys.ts';
 
-/** What the owner may do. */
+/** What the owner may do; `by` is whom the token named, for the ledger. */
 export interface OwnerActions
   extends Pick<OwnerService, 'rules' | 'addRule' | 'removeRule' | 'cancel' | 'list' | 'find' | 'summary'> {
   /**
@@ -27,16 +27,16 @@ export interface OwnerActions
    * @param dropOld ends every token in the field
    * @throws ExportError `no_root_key` when the arbiter gives none, `not_found` when there is no arbiter
    */
-  refreshRootKey(dropOld: boolean): Promise<RootKeyReport>;
+  refreshRootKey(dropOld: boolean, by: string | null): Promise<RootKeyReport>;
   /**
    * Makes a new key to sign deliveries with; the old one signs on for a day.
    *
    * @returns all that sign now, the new one first
    * @throws ExportError when the store cannot be read or written
    */
-  rotateSigningKey(): Promise<readonly PublicSigningKey[]>;
+  rotateSigningKey(by: string | null): Promise<readonly PublicSigningKey[]>;
   /** Delivers an export once more; see `ExportService.redeliver`. */
-  redeliver(id: string): Promise<{ readonly id: string }>;
+  redeliver(id: string, by: string | null): Promise<{ readonly id: string }>;
   /** Of the owner's page. */
   readonly sessions: SessionKeeper;
   readonly feed: OwnerFeed;
@@ -62,19 +62,24 @@ const judgeRefresh = judgeBy(REFRESH_SCHEMA);
 const judgeNothing = judgeBy(NOTHING_SCHEMA);
 
 /** Answers a request that has been judged; what it resolves to goes out as JSON, text as it is, and nothing as 204. */
-type OwnerHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<object | string | undefined>;
+type OwnerHandler = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  /** Whom the token named; null when that is nobody. */
+  by: string | null,
+) => Promise<object | string | undefined>;
 
 /** The routes for the owner of the box (interface, section 5). */
 export function addOwnerRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
   const { owner } = parts;
-  addOwnerRoute(app, parts, 'POST', '/owner/root-key/refresh', async ({ body }) => {
+  addOwnerRoute(app, parts, 'POST', '/owner/root-key/refresh', async ({ body }, _reply, by) => {
     const members = readMembers(body);
     judgeRefresh(members);
-    return owner.refreshRootKey((members as { drop_old?: boolean }).drop_old ?? false);
+    return owner.refreshRootKey((members as { drop_old?: boolean }).drop_old ?? false, by);
   });
-  addOwnerRoute(app, parts, 'POST', '/owner/signing-key/rotate', async ({ body }) => {
+  addOwnerRoute(app, parts, 'POST', '/owner/signing-key/rotate', async ({ body }, _reply, by) => {
     judgeNothing(readMembers(body));
-    return signingKeySet(await owner.rotateSigningKey());
+    return signingKeySet(await owner.rotateSigningKey(by));
   });
   addOwnerRoute(app, parts, 'POST', '/owner/links', async ({ body }) => {
     judgeNothing(readMembers(body));
@@ -108,14 +113,14 @@ function addExportRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
     const { since, until } = readPeriod(query as Record<string, unknown>);
     return { items: (await owner.summary(since, until)).map(wireSummary), next: null };
   });
-  addOwnerRoute(app, parts, 'POST', '/owner/exports/:id/cancel', async (request) => {
+  addOwnerRoute(app, parts, 'POST', '/owner/exports/:id/cancel', async (request, _reply, by) => {
     judgeNothing(readMembers(request.body));
-    const { id } = await owner.cancel(idOf(request));
+    const { id } = await owner.cancel(idOf(request), by);
     return wireOwnedExport(await owner.find(id));
   });
-  addOwnerRoute(app, parts, 'POST', '/owner/exports/:id/redeliver', async (request) => {
+  addOwnerRoute(app, parts, 'POST', '/owner/exports/:id/redeliver', async (request, _reply, by) => {
     judgeNothing(readMembers(request.body));
-    const { id } = await owner.redeliver(idOf(request));
+    const { id } = await owner.redeliver(idOf(request), by);
     return wireOwnedExport(await owner.find(id));
   });
 }
@@ -142,12 +147,12 @@ function addRuleRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
     items: (await owner.rules()).map(wireRule),
     next: null,
   }));
-  addOwnerRoute(app, parts, 'POST', '/owner/rules', async ({ body }) =>
-    wireRule(await owner.addRule(readRule(readMembers(body)))),
+  addOwnerRoute(app, parts, 'POST', '/owner/rules', async ({ body }, _reply, by) =>
+    wireRule(await owner.addRule(readRule(readMembers(body)), by)),
   );
-  addOwnerRoute(app, parts, 'DELETE', '/owner/rules/:id', async (request) => {
+  addOwnerRoute(app, parts, 'DELETE', '/owner/rules/:id', async (request, _reply, by) => {
     judgeNothing(readMembers(request.body));
-    if (!(await owner.removeRule(idOf(request))))
+    if (!(await owner.removeRule(idOf(request), by)))
       throw new ExportError('not_found', 'There is no such rule.');
     return undefined;
   });
@@ -156,6 +161,9 @@ function addRuleRoutes(app: FastifyInstance, parts: OwnerRoutesParts): void {
 function idOf({ params }: FastifyRequest): string {
   return (params as { id: string }).id;
 }
+
+/** Whom the token of a request named. */
+const askedBy = new WeakMap<FastifyRequest, string | null>();
 
 /** Every route of the owner comes through here, so that none is without its judgement. */
 function addOwnerRoute(
@@ -170,12 +178,13 @@ function addOwnerRoute(
     url,
     // What streams has no end that a HEAD could tell of.
     exposeHeadRoute: url !== '/owner/events',
-    onRequest: async ({ raw }, reply) => {
-      await judgeOwner(raw, { ...parts, sessions: parts.owner.sessions });
+    onRequest: async (request, reply) => {
+      const { raw } = request;
+      askedBy.set(request, await judgeOwner(raw, { ...parts, sessions: parts.owner.sessions }));
       awaitBody(raw, reply, parts.settings.bodyBytesMax);
     },
     handler: async (request, reply) => {
-      const answer = await handler(request, reply);
+      const answer = await handler(request, reply, askedBy.get(request) ?? null);
       if (reply.sent) return reply;
       reply.header('cache-control', 'no-store');
       if (answer === undefined) return reply.code(204).send();

@@ -134,7 +134,9 @@ function eventStreams({ owner, authorizer, eventStreamLimits }: HttpServerParts,
   return new EventStreams({
     feed: owner.feed,
     clock,
-    judge: (request) => judgeOwner(request, judgeParts),
+    judge: async (request) => {
+      await judgeOwner(request, judgeParts);
+    },
     limits: { ...EVENT_STREAM_LIMITS, ...eventStreamLimits },
   });
 }

@@ -186,6 +186,19 @@ export function describeLedgerStore(name: string, open: OpenStore): void {
       );
     });
 
+    promises('a payload that was sent once more, in the place of its acceptance', async (store) => {
+      const job = newJob();
+      await insert(store, job);
+      const again = { id: randomUUID(), acceptedAt: NOW, expiresAt: NOW + HOUR };
+      const result = await store.owner.redeliver(job.id, again, LIMITS, 'anna');
+      assert.equal(result.kind, 'inserted');
+      const [, redelivery, ...more] = (await happened(store)) as EventOf<'redelivery'>[];
+      assert.deepEqual(more, []);
+      assert.ok(redelivery?.kind === 'redelivery');
+      const { export: id, redelivery_of: of, by, bytes: size } = redelivery;
+      assert.deepEqual([id, of, by, size], [again.id, job.id, 'anna', 2]);
+    });
+
     promises('refusals by a rule once a minute, counted, when the minute is over', async (store) => {
       const rule: Rule = { ...EVERYTHING, kind: 'block', id: randomUUID() };
       await store.owner.addRule(rule, null);

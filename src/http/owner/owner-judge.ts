@@ -40,12 +40,13 @@ const HARMLESS_METHODS: readonly string[] = ['GET', 'HEAD'];
  * Whether a request is the owner's: by a token, or by the session of the owner's page. A token that is there decides,
  * whatever cookie there is. Nothing of the body is read before.
  *
+ * @returns whom the token named, for the ledger; null when that is nobody, as for a session
  * @throws ExportError that says why it is not
  */
 export async function judgeOwner(
   request: IncomingMessage,
   { authorizer, clock, sessions }: OwnerJudgeParts,
-): Promise<void> {
+): Promise<string | null> {
   const path = requestPath(request.url ?? '');
   // The router decodes paths: what is spelt otherwise comes here too, and is not what an owner's token is about.
   if (!path.startsWith('/owner/')) throw new ExportError('not_found', NO_SUCH_PATH);
@@ -53,10 +54,11 @@ export async function judgeOwner(
   const secret = presentedSession(request);
   if (tokenText === undefined && secret !== undefined) {
     await judgeSession(request, secret, sessions);
-    return;
+    return null;
   }
   const token = authorizer.authenticate(tokenText);
   authorizer.clearOwner(token, { method: request.method ?? '', path, now: clock.now() });
+  return token.client === '' ? null : token.client;
 }
 
 /** @throws ExportError when the session is none, or it is not its page that asks for a change */
