@@ -10,7 +10,11 @@ import type { LedgerSource } from './source.ts';
  *
  * @throws Error when there is none
  */
-export async function openStoreSource({ store, dataDir, checkpointTo }: Config): Promise<LedgerSource> {
+export async function openStoreSource({
+  store,
+  dataDir,
+  checkpointTo,
+}: Pick<Config, 'store' | 'dataDir' | 'checkpointTo'>): Promise<LedgerSource> {
   const reader = openLedgerFile(store.path);
   const logs = reader.logs();
   const idOf = (origin: string): number => reader.log(origin).id;

@@ -49,7 +49,8 @@ export interface LedgerStore {
 
   /**
    * Erases the texts of at most `limit` entries that were written before `before` (wall clock), and records that. Their
-   * hashes stay. Resolves to whether there may be more.
+   * hashes stay. A clock that has gone on for more than a week since the entry before this start was wrong, for all that
+   * anybody can tell: then so much less is erased. Resolves to whether there may be more.
    */
   erase(before: number, now: number, limit: number): Promise<boolean>;
 }

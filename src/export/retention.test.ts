@@ -6,6 +6,7 @@ import {
   deleteOldHistory,
   deleteOldResults,
   endOldExports,
+  eraseOldEntries,
   eraseOldPayloads,
   PURGE_MS_MAX,
   Purge,
@@ -180,5 +181,25 @@ describe('deleting old history', () => {
   it('goes on at once after a full step, and in a minute otherwise', async () => {
     assert.deepEqual(await step(256), { delayMs: 50, asked: [600_000] });
     assert.deepEqual(await step(255), { delayMs: 60_000, asked: [600_000] });
+  });
+});
+
+describe('erasing old entries of the ledger', () => {
+  it('goes on at once while there are more, and then looks four times a day, or as often as they are kept', async () => {
+    const clock = new ManualClock(1_000_000_000);
+    clock.jump(5);
+    const asked: number[][] = [];
+    const erasing = (hasMore: boolean, keepMs: number): Promise<number> => {
+      const erase = async (before: number, now: number, limit: number): Promise<boolean> => {
+        asked.push([before, now, limit]);
+        return hasMore;
+      };
+      return eraseOldEntries({ erase }, clock, keepMs);
+    };
+    assert.equal(await erasing(true, 400_000), 50);
+    assert.equal(await erasing(false, 400_000), 400_000);
+    assert.equal(await erasing(false, 10 * 86_400_000), 6 * 3_600_000);
+    assert.equal(await erasing(false, 0), 50);
+    assert.deepEqual(asked[0], [999_600_000, 1_000_000_005, 1_000]);
   });
 });

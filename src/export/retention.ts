@@ -61,6 +61,24 @@ export async function deleteOldHistory(
   return deleted < STEP_JOBS ? Math.min(INTERVAL_MS, Math.max(keepHistoryMs, STEP_PAUSE_MS)) : STEP_PAUSE_MS;
 }
 
+/** How often entries of the ledger are looked at whose time may be over: each time makes an entry. */
+const ERASE_ENTRIES_EVERY_MS = 6 * 3_600_000;
+const STEP_ENTRIES = 1_000;
+
+/**
+ * A step of erasing the texts of entries of the ledger that have been kept long enough.
+ *
+ * @returns how long to wait before the next step, in milliseconds
+ */
+export async function eraseOldEntries(
+  ledger: Pick<LedgerStore, 'erase'>,
+  clock: Clock,
+  keepLedgerMs: number,
+): Promise<number> {
+  const hasMore = await ledger.erase(clock.steady() - keepLedgerMs, clock.now(), STEP_ENTRIES);
+  return hasMore ? STEP_PAUSE_MS : Math.min(ERASE_ENTRIES_EVERY_MS, Math.max(keepLedgerMs, STEP_PAUSE_MS));
+}
+
 /** How often refusals of minutes that are over are recorded. */
 const REFUSALS_EVERY_MS = 60_000;
 

@@ -30,6 +30,8 @@ export class LogAppender {
   /** Goes ahead within a transaction. */
   #frontier: Frontier;
   #head: TreeHead | null = null;
+  /** Entries of one commit mostly have one time, and writing it down takes as long as hashing an entry. */
+  #time = { ms: Number.NaN, text: '' };
 
   /** @param frontier of the log as the store has it */
   constructor(frontier: Frontier, salts: Salts) {
@@ -60,7 +62,7 @@ export class LogAppender {
    */
   append(event: EventText, now: number): AppendedEntry {
     const index = this.#frontier.size;
-    const text = entryText({ n: index, time: new Date(now).toISOString(), salt: this.#salts.next() }, event);
+    const text = entryText({ n: index, time: this.#timeText(now), salt: this.#salts.next() }, event);
     const leaf = leafHash(text);
     const nodes: StoredNode[] = [];
     this.#frontier.append(leaf, (level, place, hash) => {
@@ -77,5 +79,10 @@ export class LogAppender {
 
   rollback(): void {
     if (this.isAhead) this.#frontier = this.#committed.copy();
+  }
+
+  #timeText(ms: number): string {
+    if (ms !== this.#time.ms) this.#time = { ms, text: new Date(ms).toISOString() };
+    return this.#time.text;
   }
 }

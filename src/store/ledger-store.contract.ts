@@ -31,6 +31,8 @@ import {
 
 const LIMITS = { pendingMax: 1_000, acceptsNew: true, now: at(NOW) };
 const MINUTE = 60_000;
+const DAY = 24 * HOUR;
+const YEARS_10 = 3_650 * DAY;
 /** Of the log that the store under test has begun, with version 1.2.3 of the service. */
 const FIRST_ORIGIN = 'test.example/export/1';
 const EVERYTHING = { app: null, destination: null, note: 'the owner’s own words', createdAt: NOW };
@@ -352,6 +354,25 @@ export function describeLedgerStore(name: string, open: OpenStore): void {
       assert.deepEqual(await page(5, 3), [5, 6]);
       assert.deepEqual(await page(7, 3), []);
     });
+
+    promises(
+      'keeps texts that are old only by a clock that went on for years since the last entry',
+      async (store, context) => {
+        const [claimed] = await claimNew(store);
+        await store.settle(finish(claimed), request(0, NOW));
+        const reopened = await context.reopen();
+        const [log] = await reopened.ledger.logs();
+        // Ten years later, and a log whose last entry is as old.
+        await reopened.ledger.begin({
+          instance: log?.instance ?? '',
+          newLog: null,
+          version: '1.2.3',
+          now: NOW + YEARS_10,
+        });
+        assert.equal(await reopened.ledger.erase(NOW + YEARS_10 - 8 * DAY, NOW + YEARS_10, 100), false);
+        assert.ok((await recordsOf(reopened)).every(({ text }) => text !== null));
+      },
+    );
 
     promises('loses texts whose time is over, but the first; says so; and verifies on', async (store) => {
       for (let count = 0; count < 5; count += 1)

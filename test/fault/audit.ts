@@ -1,5 +1,6 @@
 import type { FinishedExport } from '../../client/index.ts';
 import type { Ledger, LedgerAttempt, LedgerJob } from './ledger.ts';
+import { compareRecord, type Record } from './record.ts';
 import { type Arrival, receiptFor, statusOf } from './recording-destination.ts';
 import type { Submission } from './submissions.ts';
 
@@ -7,6 +8,8 @@ export interface Evidence {
   readonly submissions: readonly Submission[];
   readonly arrivals: readonly Arrival[];
   readonly ledger: Ledger;
+  /** The entries of what the service itself keeps as its ledger. */
+  readonly record: Record;
   /** Whether old results were deleted in some life: then those of exports without a key may be gone. */
   readonly hasDeleted: boolean;
 }
@@ -31,6 +34,8 @@ export interface Figures {
   /** Handed over without a key, answer lost. */
   unknown: number;
   deleted: number;
+  /** Exports that the ledger tells of; 0 when texts were erased. */
+  recorded: number;
 }
 
 /** Holds what the submitters know, what arrived and what the store says against each other. */
@@ -65,6 +70,7 @@ class Auditor {
       refused: count('refused'),
       unknown: count('unknown'),
       deleted: 0,
+      recorded: 0,
     };
   }
 
@@ -72,6 +78,7 @@ class Auditor {
     for (const arrival of this.#evidence.arrivals) this.#auditArrival(arrival);
     for (const submission of this.#evidence.submissions) this.#auditSubmission(submission);
     for (const job of this.#evidence.ledger.jobs.values()) this.#auditJob(job);
+    this.#auditRecord();
     this.#auditOrder();
   }
 
@@ -159,6 +166,22 @@ class Auditor {
       this.figures.unexplained += 1;
       this.wrongs.push(`${job.id}: ${describe(arrivals, job.ledger)}`);
     } else this.#countDuplicates(causes);
+  }
+
+  /** What arrived is in the ledger, and of what is in it nothing did not happen. */
+  #auditRecord(): void {
+    const { ledger, record, hasDeleted } = this.#evidence;
+    for (const job of ledger.jobs.values()) this.wrongs.push(...compareRecord(job, record));
+    for (const [id, { outcomes }] of record.exports) {
+      this.#expect(ledger.jobs.has(id) || hasDeleted, `${id} is in the ledger, and the store never had it`);
+      const isDelivered = outcomes.some(({ state }) => state === 'delivered');
+      if (isDelivered)
+        this.#expect(this.#arrivalsById.has(id), `${id} was delivered, says the ledger, and never arrived`);
+    }
+    if (record.isErased) return;
+    for (const id of this.#arrivalsById.keys())
+      this.#expect(record.exports.has(id), `${id} arrived, and the ledger knows nothing of it`);
+    this.figures.recorded = record.exports.size;
   }
 
   #countDuplicates(causes: readonly LedgerAttempt[]): void {

@@ -1,6 +1,7 @@
 import { audit } from './audit.ts';
 import { readLedger } from './ledger.ts';
 import { Ration } from './ration.ts';
+import { flawsOf, NO_RECORD, readRecord } from './record.ts';
 import { RecordingDestination } from './recording-destination.ts';
 import type { Report } from './report.ts';
 import type { InnerStep } from './steps.ts';
@@ -26,7 +27,9 @@ export async function runFirstStart(seed: string, step: FirstStartStep, nth: num
   const wrongs = [...notKilled(death), ...(await startAgain(victim, destination, submissions))];
   const hasStore = wrongs.length === 0;
   const ledger = hasStore ? readLedger(victim.storePath) : { jobs: new Map(), wrongs: [] };
-  const evidence = { arrivals: destination.arrivals, ledger, hasDeleted: false };
+  if (hasStore) wrongs.push(...(await flawsOf(victim.dataDir, victim.storePath)));
+  const record = hasStore ? readRecord(victim.storePath) : NO_RECORD;
+  const evidence = { arrivals: destination.arrivals, ledger, record, hasDeleted: false };
   const found = audit({ submissions: [...submissions.all.values()], ...evidence });
   const { repeats, deliberateRepeats, polls } = submissions;
   return {

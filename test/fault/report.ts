@@ -22,6 +22,7 @@ const LABELS: Readonly<Record<keyof Counts, string>> = {
   lost: 'of these lost',
   endedWithoutArrival: 'of these ended with a reason, never arrived',
   deleted: 'of these deleted when their time was over',
+  recorded: 'exports that the ledger tells of, where nothing of it was erased',
   refused: 'exports refused',
   unknown: 'exports without a key whose answer was lost',
   arrivals: 'requests that reached the destination whole',

@@ -2,6 +2,7 @@ import { audit } from './audit.ts';
 import { countUnfinished, readLedger } from './ledger.ts';
 import { Random } from './random.ts';
 import { Ration } from './ration.ts';
+import { compareRecord, flawsOf, readRecord } from './record.ts';
 import { RecordingDestination } from './recording-destination.ts';
 import type { Report } from './report.ts';
 import type { InnerStep, KillOrder, StartStep, Step } from './steps.ts';
@@ -112,6 +113,20 @@ class World implements AsyncDisposable {
     const end = await life.ended;
     this.#destination.onArrival = () => false;
     this.#count(step, end);
+    await this.#auditDeath(step);
+  }
+
+  /** Whatever was cut off: the ledger holds, and says of each export what the store does. */
+  async #auditDeath(step: WorldStep): Promise<void> {
+    const { dataDir, storePath } = this.#victim;
+    const record = readRecord(storePath);
+    const jobs = [...readLedger(storePath).jobs.values()];
+    const wrongs = [
+      ...(await flawsOf(dataDir, storePath)),
+      ...jobs.flatMap((job) => compareRecord(job, record)),
+      ...(record.logs === 1 ? [] : [`there are ${record.logs} logs, and nothing was restored`]),
+    ];
+    this.#wrongs.push(...wrongs.map((wrong) => `after a death at "${step}": ${wrong}`));
   }
 
   #killBeforeAnswer(life: Life, nth: number): void {
@@ -181,6 +196,7 @@ class World implements AsyncDisposable {
       submissions: [...this.#submissions.all.values()],
       arrivals: this.#destination.arrivals,
       ledger: readLedger(this.#victim.storePath),
+      record: readRecord(this.#victim.storePath),
       hasDeleted: this.#hasDeleted,
     };
     const found = audit(evidence);

@@ -10,6 +10,7 @@ import { Salts } from '../../ledger/salts.ts';
 import { erasureEvent, keyEvent, logEvent, startEvent } from '../ledger-events.ts';
 import { LedgerReader, LOG_ENTRIES_MAX } from './ledger-reader.ts';
 import type { Row } from './rows.ts';
+import { AWAY_MS_MAX } from './steady-times.ts';
 
 /** What the store is told of a checkpoint that was signed and is on the disk outside. */
 export interface SignedCheckpoint {
@@ -47,6 +48,8 @@ export class LedgerWriter {
   #refused: CountedRefusal[] = [];
   /** Refusals of minutes that are over, to be recorded with what comes next. */
   #owed: LedgerEvent[] = [];
+  /** By how much the clock seems to have been wrong at this start; at most 0. */
+  #clockMs = 0;
   /** How many of these the present transaction has recorded. */
   #paid = 0;
 
@@ -68,6 +71,7 @@ export class LedgerWriter {
    * @throws Error when there is none to go on with, or the hashes that it goes on from are not there
    */
   begin({ instance, newLog, version, now }: LedgerBeginning): undefined {
+    this.#clockMs = Math.min(0, this.#newestTime() + AWAY_MS_MAX - now);
     this.#begun = newLog === null ? this.#continue(instance) : this.#beginLog(newLog, instance);
     if (newLog !== null) this.append(logEvent(newLog), now);
     for (const event of this.#takePending()) this.#write(event, now);
@@ -119,7 +123,7 @@ export class LedgerWriter {
     const logs = this.#db.prepare('SELECT id, origin, erased FROM ledger_logs ORDER BY id').all() as Row[];
     for (const { id, origin, erased } of logs) {
       const log = Number(id);
-      const end = this.#endOfOld(log, Number(erased), before, limit);
+      const end = this.#endOfOld(log, Number(erased), before + this.#clockMs, limit);
       if (end === null) continue;
       const first = log * LOG_ENTRIES_MAX;
       this.#db
@@ -158,6 +162,14 @@ export class LedgerWriter {
     this.#addEntry.run(entry, text, leafHash);
     for (const node of nodes) this.#addNode.run(id, node.level, node.index, node.hash);
     return entry;
+  }
+
+  /** When the last entry of the store was written; the end of time when nothing tells. */
+  #newestTime(): number {
+    const row = this.#db.prepare('SELECT text FROM ledger_entries ORDER BY entry DESC LIMIT 1').get() as
+      | Row
+      | undefined;
+    return typeof row?.text === 'string' ? Date.parse(timeOf(row.text)) : Number.POSITIVE_INFINITY;
   }
 
   get #log(): OpenLog {

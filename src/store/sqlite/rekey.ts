@@ -1,12 +1,16 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { SecretStore, StoreKeys } from '../../export/job-store.ts';
+import { keyEvent } from '../ledger-events.ts';
 import { Vault } from '../vault/vault.ts';
 import { openForReading } from './check.ts';
+import { leaveForRecord } from './ledger-writer.ts';
 import type { Row } from './rows.ts';
 import { openForWriting } from './schema.ts';
 import { sealedPayloads, sealedTexts } from './sealed-rows.ts';
 import { damagedStoreError, isDamage, sqliteCode } from './sqlite-errors.ts';
 import { StoreLock } from './store-lock.ts';
+
+const NEW_MASTER_KEY = { purpose: 'master', change: 'rotated', publicKey: null, by: null } as const;
 
 /** What goes over to other keys. */
 export interface NewKeys {
@@ -73,6 +77,8 @@ export class OfflineStore implements Disposable {
       const secrets = this.#resealSecrets(reseal);
       const payloads = this.#wrapKeys(vaults);
       const answers = this.#sealTexts(vaults);
+      // The log must not grow before a start has looked at what was signed of it.
+      leaveForRecord(this.#db, keyEvent(NEW_MASTER_KEY));
       this.#db.exec('COMMIT');
       const unopened = payloads.unopened + answers.unopened;
       return { payloads: payloads.done, answers: answers.done, secrets, unopened };

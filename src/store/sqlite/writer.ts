@@ -497,7 +497,7 @@ export class SqliteWriter {
     if (row === undefined || before === null || settled === null) return false;
     const after = this.#unlessTooOld(this.#unlessStopped(settled, Number(row.lane), now), row, now);
     if (settlement.attempt !== null) this.#addAttempt(row, settlement.attempt, now.wall);
-    this.#save(row, before, after, now.wall);
+    this.#save(row, before, after, now.wall, settlement.attempt);
     if (after.result !== before.result) this.#saveAnswer(row, before, after);
     if (settlement.kind !== 'released')
       this.#lanes.report(Number(row.lane), settlement.laneReport, now.steady);
@@ -535,8 +535,9 @@ export class SqliteWriter {
    * result that was carried over is sealed already.
    *
    * @param now wall clock
+   * @param attempt the last one, where it is at hand
    */
-  #save(row: Row, before: Progress, after: Progress, now: number): void {
+  #save(row: Row, before: Progress, after: Progress, now: number, attempt: Attempt | null = null): void {
     const { result, lastError } = after;
     const id = toUuid(row.id as Uint8Array);
     const failure = result?.kind === 'failure' ? result.failure : null;
@@ -563,7 +564,7 @@ export class SqliteWriter {
       detailOf(failure?.detail, result === before.result),
       after.isCancelled ? 1 : 0,
       slot,
-      isFinal(after.state) ? this.#recordEnd(row, after, now) : null,
+      isFinal(after.state) ? this.#recordEnd(row, after, now, attempt) : null,
       row.seq as SQLOutputValue,
     );
     this.#lanes.counts.move(Number(row.lane), unfinished(before.state), unfinished(after.state));
@@ -579,9 +580,10 @@ export class SqliteWriter {
   }
 
   /** Where in the ledger it is recorded. */
-  #recordEnd(row: Row, { state, result, attempts }: Progress, now: number): number {
+  #recordEnd(row: Row, progress: Progress, now: number, attempt: Attempt | null): number {
+    const { state, result, attempts } = progress;
     const acceptedAt = Number(row.accepted_at);
-    const lastAttempt = attempts === 0 ? null : this.#lastAttempt(row);
+    const lastAttempt = attempts === 0 ? null : (lastOf(attempt) ?? this.#lastAttempt(row));
     const outcome = { state, result, acceptedAt, attempts, lastAttempt };
     return this.#ledger.append(outcomeEvent(this.#recorded(row), outcome), now);
   }
@@ -907,6 +909,12 @@ function exportJobOf({ id, lane, data, attemptsMax, acceptedAt }: NewJob, progre
 function claimedAtInsert(job: NewJob, lease: Lease): ClaimedJob {
   const { id, lane, data, attemptsMax } = job;
   return { id, lane, lease, data, attemptsMax, attempts: 0, attemptsSpent: 0, laneFailures: 0 };
+}
+
+function lastOf(attempt: Attempt | null): LastAttempt | null {
+  if (attempt === null) return null;
+  const { address, tlsFingerprint, error } = attempt;
+  return { address, tlsFingerprint, errorCode: error?.code ?? null };
 }
 
 function cutOffAttempt(row: Row, progress: Progress, error: AttemptError, endedAt: number): Attempt {

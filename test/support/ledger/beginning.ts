@@ -1,6 +1,7 @@
 import type { LedgerBeginning, LedgerStore, NewLedgerLog } from '../../../src/export/ledger-store.ts';
 import { noteSigner } from '../../../src/ledger/note-key.ts';
 
+const NOW = Date.UTC(2026, 0, 1);
 const SEED = Buffer.alloc(32, 7);
 
 /** A log for a store under test. */
@@ -16,7 +17,7 @@ export function signerOf(origin: string) {
 export const FIRST_ORIGIN = 'test.example/export/1';
 
 /** How a service begins to record; without a new log, in the one that is there. */
-export function beginning(log: NewLedgerLog | null = newLog(FIRST_ORIGIN), now = 0): LedgerBeginning {
+export function beginning(log: NewLedgerLog | null = newLog(FIRST_ORIGIN), now = NOW): LedgerBeginning {
   return { instance: '', newLog: log, version: '1.2.3', now };
 }
 
