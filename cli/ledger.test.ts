@@ -243,6 +243,30 @@ describe('ledger verify', () => {
   });
 });
 
+describe('store backup', () => {
+  it('waits until the checkpoint beside the store covers the ledger of the copy', async () => {
+    await exportAs('sleep-app', 1);
+    const { code, stdout } = await runMain([
+      'store',
+      'backup',
+      directory.file('covered.db'),
+      '--json',
+      ...data,
+    ]);
+    assert.equal(code, 0);
+    assert.equal(JSON.parse(stdout).covered, true);
+  });
+
+  it('says when the end of the ledger is under no checkpoint', async () => {
+    using copy = new TemporaryDirectory();
+    await runMain(['store', 'backup', copy.file('exports.db'), ...data]);
+    const backup = ['store', 'backup', copy.file('again.db'), '--data-dir', copy.path];
+    const { code, stdout } = await runMain(backup);
+    assert.equal(code, 0);
+    assert.match(stdout, /under no checkpoint yet: start the service/);
+  });
+});
+
 it('ledger without a word, and with another one, says which there are', async () => {
   assert.match((await runMain(['ledger'])).stderr, /list, verify or export/);
   assert.match((await runMain(['ledger', 'rewrite'])).stderr, /not "rewrite"/);

@@ -18,6 +18,7 @@ import { findStoreKeys } from '../src/keys/store-keys.ts';
 import { rekey } from '../src/rekey.ts';
 import { checkStore, type StoreReport } from '../src/store/sqlite/check.ts';
 import { backupStore, migrateStore } from '../src/store/sqlite/maintenance.ts';
+import { isCovered } from './ledger/coverage.ts';
 
 /** `export-service store check|migrate|backup|rekey`. */
 export async function run(args: readonly string[], env: Env, io: CommandIo): Promise<ExitCode> {
@@ -115,23 +116,28 @@ const BACKUP: Action = {
   about:
     'Makes FILE, which must not be there yet and only its owner can read, and checks it. Keep the key file too: without ' +
     'it the copy does not start. To restore, stop the service, put FILE in the place of the store, delete the files ' +
-    'beside it whose names end in -wal and -shm, and start. What had left since the copy was made leaves again then.',
+    'beside it whose names end in -wal and -shm, leave ledger.head as it is, and start. What had left since the copy was ' +
+    'made leaves again then, and the ledger goes on as a new log that names the old one.',
   examples: [
     'store backup /backup/exports-2026-01-31.db',
     'store backup --data-dir /data exports.copy --json',
   ],
   settings: KEY_SETTINGS,
-  async run({ store, keyFile }, given) {
+  async run({ store, keyFile, dataDir }, given) {
     const [file] = given.positionals;
     if (file === undefined) throw new UsageError('store backup needs FILE: where the copy goes');
     const report = await backupStore(store.path, file);
+    const covered = await isCovered(file, dataDir);
     const text =
       `${file} is a copy of ${store.path}: ${exportsText(report)}.\n` +
-      `Keep the key file ${keyFile} too: without it the copy does not start.\n`;
-    const json = { store: store.path, file, key_file: keyFile, ...reportJson(report) };
+      `Keep the key file ${keyFile} too: without it the copy does not start.\n${covered ? '' : UNCOVERED}`;
+    const json = { store: store.path, file, key_file: keyFile, covered, ...reportJson(report) };
     return { text, json, code: EXIT.done };
   },
 };
+
+const UNCOVERED =
+  'The end of its ledger is under no checkpoint yet: start the service on the store once more before that copy is used.\n';
 
 const REKEY: Action = {
   name: 'rekey',

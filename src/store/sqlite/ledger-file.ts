@@ -4,23 +4,34 @@ import type { Row } from './rows.ts';
 import { identify } from './schema.ts';
 
 /**
- * The ledger of a store as it is at one moment, read beside a service that may be using it.
+ * The ledger of a store as it is at one moment, read beside a service that may be using it; null when it has none yet.
  *
- * @throws Error when there is no store at `path`, it is not ours or newer than we are, or it has no ledger yet
+ * @throws Error when there is no store at `path`, or it is not ours or newer than we are
  */
-export function openLedgerFile(path: string): LedgerReader & Disposable {
+export function findLedgerFile(path: string): (LedgerReader & Disposable) | null {
   const db = openForReading(path);
   try {
     identify(db);
-    const table = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'ledger_entries'").get() as
-      | Row
-      | undefined;
-    if (table === undefined)
-      throw new Error(`The store ${path} has no ledger yet: a start of this release begins one.`);
+    const sql = "SELECT 1 FROM sqlite_schema WHERE name = 'ledger_entries'";
+    if ((db.prepare(sql).get() as Row | undefined) === undefined) {
+      db.close();
+      return null;
+    }
     db.exec('BEGIN');
     return Object.assign(new LedgerReader(db), { [Symbol.dispose]: () => db.close() });
   } catch (error) {
-    db.close();
+    if (db.isOpen) db.close();
     throw error;
   }
+}
+
+/**
+ * The same for whoever needs it to have one.
+ *
+ * @throws Error also when it has none
+ */
+export function openLedgerFile(path: string): LedgerReader & Disposable {
+  const ledger = findLedgerFile(path);
+  if (ledger !== null) return ledger;
+  throw new Error(`The store ${path} has no ledger yet: a start of this release begins one.`);
 }
