@@ -137,6 +137,8 @@ describe('checking a store', () => {
     stray_attempt: 'INSERT INTO attempts (job, number, started_at, ended_at) VALUES (999, 1, 0, 0)',
     missing_lane: 'UPDATE jobs SET lane = 77 WHERE seq = 10',
     unused_lane: "INSERT INTO lanes (client, destination) VALUES ('', '')",
+    missing_outcome:
+      'DELETE FROM ledger_entries WHERE entry = (SELECT outcome_entry FROM jobs WHERE seq = 1)',
     stray_key: "INSERT INTO idempotency_keys VALUES (77, 'k', x'00', x'00', 0)",
   };
   for (const [rule, sql] of Object.entries(breaches)) {

@@ -249,6 +249,14 @@ const RULES: readonly Rule[] = [
     breach: 'idempotency keys of no client and destination',
     rows: 'SELECT NULL AS id FROM idempotency_keys WHERE lane NOT IN (SELECT id FROM lanes)',
   },
+  {
+    rule: 'missing_outcome',
+    breach: 'exports whose end is not where the ledger should say it ("ledger verify" tells more)',
+    // Those that ended before schema version 5 are in no ledger.
+    rows: `
+      SELECT id FROM jobs WHERE outcome_entry IS NOT NULL
+        AND outcome_entry NOT IN (SELECT entry FROM ledger_entries)`,
+  },
 ];
 
 function brokenRule(db: DatabaseSync, { rule, breach, rows }: Rule): StoreProblem[] {

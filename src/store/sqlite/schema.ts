@@ -215,7 +215,7 @@ export const MIGRATIONS: readonly string[] = [
     event TEXT NOT NULL
   ) STRICT;
 
-  -- Keyed, 32 bytes. Null: from before version 5.
+  -- Keyed, 32 bytes. Null: from before version 5, as outcome_entry then is for what had ended.
   ALTER TABLE jobs ADD COLUMN payload_digest BLOB;
   -- Where its end is recorded: a row of ledger_entries.
   ALTER TABLE jobs ADD COLUMN outcome_entry INTEGER;
