@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import type { LookupAddress } from 'node:dns';
 import { describe, it } from 'node:test';
 import { certificate, TEST_CA } from '../../test/support/destinations/certificates.ts';
@@ -695,6 +696,48 @@ describe('TLS', () => {
     for (const destinationCa of ['', 'nonsense']) {
       assert.throws(() => new Fixture({ destinationCa }), /no PEM certificate/);
     }
+  });
+});
+
+describe('what stays on record of an attempt', () => {
+  const { fingerprint256 } = new X509Certificate(certificate('localhost').cert);
+  const fingerprint = fingerprint256.replaceAll(':', '').toLowerCase();
+
+  it("is the fingerprint of the destination's certificate, over a kept connection too, and none without TLS", async () => {
+    await using destination = await nasty.answersOverTls('localhost');
+    await using plain = await nasty.answers();
+    await using fixture = new Fixture();
+    for (const url of [destination.url, destination.url])
+      assert.equal((await fixture.deliver(url)).tlsFingerprint, fingerprint);
+    assert.equal(destination.connections, 1);
+    assert.match(fingerprint, /^[0-9a-f]{64}$/);
+    assert.equal((await fixture.deliver(plain.url)).tlsFingerprint, null);
+  });
+
+  it('is that all of the data may have left once the request was opened, whatever came back', async () => {
+    await using answering = await nasty.answers();
+    await using silent = await nasty.neverAnswers();
+    await using fixture = new Fixture();
+    assert.equal((await fixture.deliver(answering.url, '"four"')).bytes, 6);
+    const delivery = fixture.deliver(silent.url, '"four"');
+    await silent.arrived(1);
+    fixture.clock.advance(TIMEOUT_MS);
+    assert.equal((await delivery).bytes, 6);
+    await silent.quiet();
+  });
+
+  it('is that nothing left before: refused, not connected, not trusted, held back on a kept connection', async () => {
+    await using answering = await nasty.answers();
+    await using untrusted = await nasty.answersOverTls('self-signed');
+    await using fixture = new Fixture();
+    assert.equal((await fixture.deliver('https://192.168.0.1/')).bytes, 0);
+    assert.equal((await fixture.deliver('http://127.0.0.1:1/')).bytes, 0);
+    const refused = await fixture.deliver(untrusted.url);
+    assert.deepEqual([refused.bytes, refused.tlsFingerprint], [0, null]);
+    assert.equal((await fixture.deliver(answering.url)).bytes, 2);
+    fixture.mayLeave = false;
+    assert.equal((await fixture.deliver(answering.url)).bytes, 0);
+    assert.equal(answering.received.length, 1);
   });
 });
 

@@ -14,7 +14,6 @@ import {
 } from './entry.ts';
 import { NAME_LENGTH_MAX } from './entry-fields.ts';
 import { MalformedLedgerError } from './malformed-ledger-error.ts';
-import { payloadDigest } from './payload-digest.ts';
 import { Salts } from './salts.ts';
 
 const FRAME: EntryFrame = { n: 7, time: new Date(NOON).toISOString(), salt: 'AbCdEfGhIjKlMn-_' };
@@ -176,22 +175,5 @@ describe('salts', () => {
     const drawn = Array.from({ length: 2_000 }, () => salts.next());
     assert.equal(new Set(drawn).size, drawn.length);
     for (const salt of drawn) assert.match(salt, /^[A-Za-z0-9_-]{16}$/);
-  });
-});
-
-describe("a payload's digest", () => {
-  const key = Buffer.alloc(32, 1);
-
-  it('is HMAC-SHA-256: the vector of RFC 4231, section 4.2, with its key padded as HMAC pads it', () => {
-    const padded = Buffer.concat([Buffer.alloc(20, 0x0b), Buffer.alloc(12)]);
-    const expected = 'b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7';
-    const digest = payloadDigest(padded, Buffer.from('Hi There'));
-    assert.equal(Buffer.from(digest, 'base64url').toString('hex'), expected);
-  });
-
-  it('says nothing to who has not the key', () => {
-    const payload = Buffer.from('{"steps":9001}');
-    assert.notEqual(payloadDigest(key, payload), payloadDigest(Buffer.alloc(32, 2), payload));
-    assert.throws(() => payloadDigest(Buffer.alloc(16), payload), TypeError);
   });
 });

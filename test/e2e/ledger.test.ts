@@ -143,6 +143,30 @@ describe('the ledger over HTTP', () => {
   });
 });
 
+it('what the owner decides is in the ledger, with the name of the token', async () => {
+  await using service = await ServiceProcess.start();
+  const token = tokenFor({ method: '*', path: '/owner/*', client: 'anna' });
+  const headers = { 'x-api-key': token, 'content-type': 'application/json' };
+  const rule = { kind: 'block', app: 'sleep-app', note: 'not any more' };
+  const made = await fetch(`${service.url}/owner/rules`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(rule),
+  });
+  assert.equal(made.status, 200);
+  await fetch(`${service.url}/owner/signing-key/rotate`, { method: 'POST', headers });
+  const page = await json<{ items: { entry: string }[] }>(service, '/owner/ledger');
+  const entries = page.items.map(({ entry }) => parseEntry(entry)).slice(-2);
+  assert.deepEqual(
+    entries.map((entry) => [entry.kind, 'by' in entry && entry.by]),
+    [
+      ['rule', 'anna'],
+      ['key', 'anna'],
+    ],
+  );
+  assert.ok(!page.items.some(({ entry }) => entry.includes('not any more')));
+});
+
 describe('checkpoints elsewhere', () => {
   it('are written to a file and posted to a URL, and are those that the service shows', async () => {
     using directory = new TemporaryDirectory();
