@@ -19,6 +19,7 @@ import { JobFeed } from '../../src/export/job-feed.ts';
 import type { ClaimedJob, JobStore } from '../../src/export/job-store.ts';
 import type { Operation, ResultOf } from '../../src/store/sqlite/operations.ts';
 import { SqliteWriter } from '../../src/store/sqlite/writer.ts';
+import { beginning } from '../support/ledger/beginning.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { NOT_KEPT, STORE_KEYS } from '../support/store-keys.ts';
 
@@ -95,6 +96,7 @@ class HeldStore {
 
   constructor() {
     this.#writer.run([{ kind: 'unlock', keys: STORE_KEYS, retention: NOT_KEPT }]);
+    this.#writer.run([{ kind: 'beginLedger', beginning: beginning() }]);
   }
 
   get isIdle(): boolean {
