@@ -11,8 +11,8 @@ import { NO_STORE_LIMITS } from '../src/store/sqlite/space.ts';
 import { SqliteWriter } from '../src/store/sqlite/writer.ts';
 import { HttpFixture } from '../test/support/http/http-fixture.ts';
 import { OWNER_TOKEN } from '../test/support/http/owner-fixture.ts';
-import { ManualClock } from '../test/support/manual-clock.ts';
 import { beginning } from '../test/support/ledger/beginning.ts';
+import { ManualClock } from '../test/support/manual-clock.ts';
 import { NOT_KEPT, STORE_KEYS } from '../test/support/store-keys.ts';
 import { openStore, TemporaryDirectory } from '../test/support/temporary-store.ts';
 

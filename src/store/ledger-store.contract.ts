@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { describe, it } from 'node:test';
+import { describe } from 'node:test';
 import type { JobStore } from '../export/job-store.ts';
 import type { LedgerEntryRecord } from '../export/ledger-store.ts';
 import type { Rule } from '../export/rules.ts';

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { audit } from './audit.ts';
 import type { LedgerAttempt, LedgerJob } from './ledger.ts';
+import { NO_RECORD, type Record, type RecordedExport } from './record.ts';
 import type { Arrival } from './recording-destination.ts';
 import type { Submission } from './submissions.ts';
 
@@ -32,10 +33,14 @@ const UNDELIVERABLE: LedgerJob = {
 };
 
 /** What the audit says of one export, its result no longer there, and how it counts it. */
-function auditOf(job: Partial<LedgerJob> | null, arrivals: readonly Arrival[] = []) {
+function auditOf(
+  job: Partial<LedgerJob> | null,
+  arrivals: readonly Arrival[] = [],
+  record: Record = NO_RECORD,
+) {
   const jobs = new Map(job === null ? [] : [[ID, { ...UNDELIVERABLE, ...job }]]);
   const submissions = [{ ...SUBMISSION, isKeyed: false }];
-  return audit({ submissions, arrivals, ledger: { jobs, wrongs: [] }, hasDeleted: true });
+  return audit({ submissions, arrivals, ledger: { jobs, wrongs: [] }, record, hasDeleted: true });
 }
 
 it('an export that ended with a reason and never arrived is counted, and no wrong', () => {
@@ -71,6 +76,22 @@ it('one that ended with neither an answer nor a reason is a wrong, though it arr
   const arrival = { id: ID, key: 'k', lane: 'parallel', body: '1', behaviour: 'stays silent' } as Arrival;
   const { wrongs } = auditOf({ resultCode: null }, [arrival]);
   assert.ok(wrongs.some((wrong) => /neither an answer nor a reason/.test(wrong)));
+});
+
+it('what the service’s own ledger says and did not happen is a wrong, and so is what it leaves out', () => {
+  const taken = { kind: 'accepted', export: ID } as RecordedExport['taken'][number];
+  const outcome = { kind: 'outcome', export: ID, state: 'delivered', status: null, attempts: 1 };
+  const ended = outcome as RecordedExport['outcomes'][number];
+  const record = (exports: [string, RecordedExport][]) => ({
+    exports: new Map(exports),
+    isErased: false,
+    logs: 1,
+  });
+  const delivered = record([[ID, { taken: [taken], attempts: [], outcomes: [ended] }]]);
+  const wrongsOf = (of: Record) => auditOf({}, [], of).wrongs.join('\n');
+  assert.match(wrongsOf(delivered), /was delivered, says the ledger, and never arrived/);
+  assert.match(wrongsOf(delivered), /the ledger has 0 attempts/);
+  assert.match(wrongsOf(record([])), /the ledger knows nothing of it/);
 });
 
 it('one that still waits is not lost', () => {

@@ -5,6 +5,7 @@ import * as nasty from '../support/destinations/nasty.ts';
 import { clientFor, tokenFor } from '../support/service.ts';
 import { makeFilledStore } from '../support/stores/old-store.ts';
 import { audit } from './audit.ts';
+import { NO_RECORD } from './record.ts';
 import type { Report } from './report.ts';
 import { Victim } from './victim.ts';
 
@@ -46,6 +47,7 @@ export async function runMigration(version: number, nth: number): Promise<Report
     submissions: [],
     arrivals: [],
     ledger: { jobs: new Map(), wrongs: [] },
+    record: NO_RECORD,
     hasDeleted: false,
   };
   const counts = { ...audit(nothing).figures, repeats: 0, deliberateRepeats: 0, polls: 0 };
