@@ -1,6 +1,7 @@
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { MalformedLedgerError } from './malformed-ledger-error.ts';
-import { checkName, type NoteSigner, type NoteVerifier } from './note-key.ts';
+import type { NoteSigner, NoteVerifier } from './note-key.ts';
+import { checkName } from './note-name.ts';
 import type { TreeHead } from './proof.ts';
 import { openNote, parseNote, signNote, UntrustedNoteError } from './signed-note.ts';
 import { equalHashes, HASH_BYTES } from './tree-hash.ts';

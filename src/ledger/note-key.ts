@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { MalformedLedgerError } from './malformed-ledger-error.ts';
+import { checkName } from './note-name.ts';
 
 /** Of an Ed25519 private key (RFC 8032). */
 export const SEED_BYTES = 32;
@@ -98,15 +99,6 @@ export function readVerifierKey(text: string): { name: string; publicKey: Uint8A
     throw new MalformedLedgerError('The ID of the key is not the one of this name and key.');
   }
   return { name, publicKey: typedKey.subarray(1) };
-}
-
-/** @throws MalformedLedgerError when a key cannot have this name */
-export function checkName(name: string): void {
-  if (name === '' || !name.isWellFormed() || /[\p{White_Space}\p{Cc}+]/u.test(name)) {
-    throw new MalformedLedgerError(
-      'The name of a key is empty, or holds a blank, a control character or a plus.',
-    );
-  }
 }
 
 function printVerifierKey(name: string, id: Uint8Array, typedKey: Uint8Array): string {

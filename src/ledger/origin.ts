@@ -1,4 +1,4 @@
-import { checkName } from './note-key.ts';
+import { checkName } from './note-name.ts';
 
 /** Random bytes at the end of an origin: two boxes of one name never get the same. */
 export const ORIGIN_RANDOM_BYTES = 8;

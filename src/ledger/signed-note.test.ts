@@ -169,7 +169,11 @@ describe('a checkpoint', () => {
   it('is three lines', () => {
     const text = printCheckpoint({ origin: 'a.example/l', size: 0, root: EMPTY_ROOT });
     assert.equal(text, `a.example/l\n0\n${root}\n`);
-    assert.deepEqual(parseCheckpoint(text), { origin: 'a.example/l', size: 0, root: EMPTY_ROOT });
+    assert.deepEqual(parseCheckpoint(text), {
+      origin: 'a.example/l',
+      size: 0,
+      root: new Uint8Array(EMPTY_ROOT),
+    });
   });
 
   for (const [why, text] of [

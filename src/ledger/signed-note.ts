@@ -1,6 +1,7 @@
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { MalformedLedgerError } from './malformed-ledger-error.ts';
-import { checkName, type NoteSigner, type NoteVerifier } from './note-key.ts';
+import type { NoteSigner, NoteVerifier } from './note-key.ts';
+import { checkName } from './note-name.ts';
 
 /** Longest note that is read. Sixteen post-quantum signatures of 5 kB come to 110 kB. */
 export const NOTE_CHARACTERS_MAX = 512 * 1024;

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { sha256 } from './sha256.ts';
 
 /** A SHA-256. */
 export const HASH_BYTES = 32;
@@ -13,7 +13,7 @@ export const EMPTY_ROOT: TreeHash = sha256('');
 const LEAF_PREFIX = '\0';
 const NODE_PREFIX = 0x01;
 
-const nodeInput = Buffer.alloc(1 + 2 * HASH_BYTES);
+const nodeInput = new Uint8Array(1 + 2 * HASH_BYTES);
 nodeInput[0] = NODE_PREFIX;
 
 /** The hash of an entry: of its text as UTF-8. */
@@ -29,14 +29,5 @@ export function nodeHash(left: TreeHash, right: TreeHash): TreeHash {
 }
 
 export function equalHashes(one: TreeHash, other: TreeHash): boolean {
-  return Buffer.compare(one, other) === 0;
-}
-
-/**
- * Through Latin-1: asked for a buffer, OpenSSL's binding allocates one outside of V8's heap, which measured five times
- * the hash of a node itself. The result lies in the pool that Node's small buffers share: copy it before it changes
- * threads.
- */
-function sha256(input: string | Uint8Array): TreeHash {
-  return Buffer.from(hash('sha256', input, 'latin1'), 'latin1');
+  return one.byteLength === other.byteLength && one.every((byte, at) => byte === other[at]);
 }
