@@ -1,0 +1,222 @@
+/** What is known of the box, and kept up to date by its events. */
+import { computed, effect, signal } from '@preact/signals';
+import { DAYS_SHOWN, type Day, daysUntil } from '../model/days.ts';
+import { append, type ExportList, renewHead, replace } from '../model/export-list.ts';
+import { type BudgetRule, type BudgetUse, budgetSince, budgetUse, isBudget } from '../model/rules.ts';
+import type { LaneSum, LedgerItem, LedgerLog, OwnedExport, Page, Rule } from '../wire.ts';
+import { ask, query } from './api.ts';
+import { now } from './clock.ts';
+import { follow, type News } from './live.ts';
+import { Resource } from './resource.ts';
+import { type Filter, NO_FILTER, route } from './route.ts';
+import { session, sessionEnded } from './session.ts';
+
+const PAGE = 50;
+/** Waiting exports that are looked at to say what is wrong; where there are more, these stand for them. */
+const LOOKED_AT = 50;
+/** Entries of the ledger that are looked at for refusals. */
+const ENTRIES_LOOKED_AT = 200;
+/** How often days that are over are asked for again while some of their exports have not ended. */
+const OPEN_DAYS_EVERY_MS = 60_000;
+
+export const rules = new Resource<readonly Rule[]>(async (signal) =>
+  (await ask<Page<Rule>>('owner/rules', { signal })).items.toReversed(),
+);
+
+/** Exports that were tried and have not ended, and those that were not tried yet. */
+export const unfinished = new Resource<readonly OwnedExport[]>(async (signal) => {
+  const states = ['Processing', 'Pending'].map((state) =>
+    ask<Page<OwnedExport>>(`owner/exports${query({ state, limit: LOOKED_AT })}`, { signal }),
+  );
+  return (await Promise.all(states)).flatMap(({ items }) => items);
+});
+
+/** Days by their beginning; those that have not been read yet are missing. */
+export const days = signal<ReadonlyMap<number, readonly LaneSum[]>>(new Map());
+export const shownDays = computed<readonly Day[]>(() => daysUntil(now.value));
+export const today = new Resource<readonly LaneSum[]>(async (signal) => {
+  const [day] = daysUntil(Date.now(), 1);
+  if (day === undefined) throw new Error('There is always a day.');
+  return readDay(day, signal);
+});
+const earlier = new Resource<number>(readEarlierDays);
+
+/** What budgets have used, by rule. */
+export const budgets = new Resource<ReadonlyMap<string, BudgetUse>>(async (signal) => {
+  const at = Date.now();
+  const uses = (rules.value ?? []).filter(isBudget).map((rule) => readUse(rule, at, signal));
+  return new Map((await Promise.all(uses)).map((use) => [use.rule.id, use]));
+});
+
+export const logs = new Resource<readonly LedgerLog[]>(
+  async (signal) => (await ask<Page<LedgerLog>>('owner/ledger/logs', { signal })).items,
+);
+/** The newest entries of each log, the newest first. */
+export const latestEntries = new Resource<readonly LedgerItem[]>(async (signal) => {
+  await logs.reload();
+  const [log] = (logs.value ?? []).slice(-1);
+  if (log === undefined) return [];
+  const from = Math.max(0, log.size - ENTRIES_LOOKED_AT);
+  return (await readEntries(log.origin, from, ENTRIES_LOOKED_AT, signal)).items.toReversed();
+});
+
+/** The list that the filter of the address asks for. */
+export const exportList = new Resource<ExportList>(async (signal) => {
+  const filter = shownFilter();
+  const page = await readExports(filter, null, signal);
+  const isOther = isOtherFilter();
+  listedFilter = filter;
+  return isOther ? { items: page.items, next: page.next } : renewHead(listOrEmpty(), page);
+});
+/** Of the list that is there; null before there is one. */
+let listedFilter: Filter | null = null;
+
+/** The one that is looked at. */
+export const oneExport = new Resource<OwnedExport>((signal) => {
+  const { value } = route;
+  const id = value.view === 'export' ? value.id : '';
+  return ask<OwnedExport>(`owner/exports/${encodeURIComponent(id)}`, { signal });
+});
+
+/** Reads the next page of the list. */
+export async function readMore(): Promise<void> {
+  const list = exportList.value;
+  if (list?.next == null) return;
+  const filter = listedFilter ?? NO_FILTER;
+  const page = await readExports(filter, list.next);
+  if (listedFilter === filter) exportList.update((present) => append(present, page));
+}
+
+export function readEntries(
+  log: string,
+  from: number,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<Page<LedgerItem>> {
+  return ask<Page<LedgerItem>>(`owner/ledger${query({ log, from, limit })}`, signal ? { signal } : {});
+}
+
+/** Everything that is shown, anew. */
+export function renewAll(): void {
+  for (const resource of [rules, today, unfinished, latestEntries]) resource.renew();
+  earlier.renew();
+  renewShown();
+}
+
+/** Begins when somebody is signed in, and forgets everything when nobody is. */
+export function keepUpToDate(): void {
+  let stream: Disposable | null = null;
+  effect(() => {
+    const isIn = session.value.kind === 'in';
+    stream?.[Symbol.dispose]();
+    stream = isIn ? follow({ onNews, onSignedOut: sessionEnded }) : null;
+    if (isIn) renewAll();
+    else forget();
+  });
+  // Rules tell which budgets there are; their use changes with what is taken in.
+  effect(() => {
+    if (rules.value !== undefined && today.value !== undefined) budgets.renew();
+  });
+  effect(() => {
+    if (route.value !== null && session.peek().kind === 'in') renewShown(true);
+  });
+  effect(() => {
+    const [day] = shownDays.value;
+    if (day !== undefined && session.peek().kind === 'in') today.renew();
+  });
+  setInterval(() => {
+    if (session.peek().kind === 'in' && document.visibilityState === 'visible') earlier.renew();
+  }, OPEN_DAYS_EVERY_MS);
+}
+
+function onNews(news: News): void {
+  if (news.kind === 'reset') return renewAll();
+  if (news.kind === 'rule') {
+    rules.renew();
+    unfinished.renew();
+  } else {
+    exportList.update((list) => replace(list, news.export));
+    if (oneExport.value?.id === news.export.id) oneExport.update(() => news.export);
+    today.renew();
+    unfinished.renew();
+  }
+  latestEntries.renew();
+  if (route.value.view === 'exports') exportList.renew();
+}
+
+function renewShown(isNew = false): void {
+  const { view } = route.value;
+  if (view === 'exports') {
+    if (isNew && isOtherFilter()) exportList.clear();
+    exportList.renew();
+  }
+  if (view === 'export') {
+    if (isNew) oneExport.clear();
+    oneExport.renew();
+  }
+}
+
+function forget(): void {
+  for (const resource of [rules, today, unfinished, budgets, logs, latestEntries, exportList, oneExport])
+    resource.clear();
+  earlier.clear();
+  days.value = new Map();
+}
+
+function shownFilter(): Filter {
+  const { value } = route;
+  return value.view === 'exports' ? value.filter : NO_FILTER;
+}
+
+function isOtherFilter(): boolean {
+  return JSON.stringify(listedFilter) !== JSON.stringify(shownFilter());
+}
+
+function listOrEmpty(): ExportList {
+  return exportList.value ?? { items: [], next: null };
+}
+
+async function readExports(
+  filter: Filter,
+  before: string | null,
+  signal?: AbortSignal,
+): Promise<Page<OwnedExport>> {
+  const { app, destination, state } = filter;
+  const path = `owner/exports${query({ app, destination, state, before, limit: PAGE })}`;
+  return ask<Page<OwnedExport>>(path, signal ? { signal } : {});
+}
+
+async function readSums(
+  since: number,
+  until: number | null,
+  signal: AbortSignal,
+): Promise<readonly LaneSum[]> {
+  const period = {
+    since: new Date(since).toISOString(),
+    until: until === null ? null : new Date(until).toISOString(),
+  };
+  return (await ask<Page<LaneSum>>(`owner/summary${query(period)}`, { signal })).items;
+}
+
+async function readDay(day: Day, signal: AbortSignal): Promise<readonly LaneSum[]> {
+  const sums = await readSums(day.start, day.end, signal);
+  days.value = new Map(days.value).set(day.start, sums);
+  return sums;
+}
+
+/** One after the other, the newest first: the service has one reader for all such questions. */
+async function readEarlierDays(signal: AbortSignal): Promise<number> {
+  const [, ...before] = daysUntil(Date.now(), DAYS_SHOWN);
+  let read = 0;
+  for (const day of before) {
+    const known = days.value.get(day.start);
+    if (known !== undefined && known.every(({ outcomes }) => outcomes.open === 0)) continue;
+    await readDay(day, signal);
+    read += 1;
+  }
+  return read;
+}
+
+async function readUse(rule: BudgetRule, at: number, signal: AbortSignal): Promise<BudgetUse> {
+  return budgetUse(rule, await readSums(budgetSince(rule, at), null, signal));
+}
