@@ -1,15 +1,11 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { decodeBase64, encodeBase64 } from './base64.ts';
-import { MalformedLedgerError } from './malformed-ledger-error.ts';
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { checkName } from './note-name.ts';
+import { keyId, PUBLIC_KEY_BYTES, printVerifierKey, readVerifierKey, withType } from './verifier-key.ts';
+
+export { readVerifierKey } from './verifier-key.ts';
 
 /** Of an Ed25519 private key (RFC 8032). */
 export const SEED_BYTES = 32;
-const PUBLIC_KEY_BYTES = 32;
-const KEY_ID_BYTES = 4;
-
-/** The first byte of a key: which signatures it makes. Others are cosignatures of witnesses (0x04, 0x06). */
-const ED25519 = 0x01;
 
 /** What stands before the seed in PKCS #8, and before the public key in SPKI (RFC 8410). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -81,43 +77,6 @@ export function parseVerifierKey(text: string): NoteVerifier {
   return noteVerifier(name, publicKey);
 }
 
-/**
- * The name and the 32 bytes of a key for verifiers.
- *
- * @throws MalformedLedgerError
- */
-export function readVerifierKey(text: string): { name: string; publicKey: Uint8Array } {
-  // The base64 may hold plus signs, the name may not.
-  const [, name = '', id = '', base64 = ''] = /^([^+]+)\+([0-9a-f]{8})\+(\S+)$/.exec(text) ?? [];
-  if (name === '') throw new MalformedLedgerError('The key is not NAME+ID+KEY, with an ID of 8 hex digits.');
-  checkName(name);
-  const typedKey = decodeBase64(base64, 'The key');
-  if (typedKey[0] !== ED25519 || typedKey.byteLength !== 1 + PUBLIC_KEY_BYTES) {
-    throw new MalformedLedgerError('The key is not one of Ed25519: type 1 and 32 bytes.');
-  }
-  if (hex(keyId(name, typedKey)) !== id) {
-    throw new MalformedLedgerError('The ID of the key is not the one of this name and key.');
-  }
-  return { name, publicKey: typedKey.subarray(1) };
-}
-
-function printVerifierKey(name: string, id: Uint8Array, typedKey: Uint8Array): string {
-  return `${name}+${hex(id)}+${encodeBase64(typedKey)}`;
-}
-
-function keyId(name: string, typedKey: Uint8Array): Uint8Array {
-  const digest = createHash('sha256').update(`${name}\n`).update(typedKey).digest();
-  return digest.subarray(0, KEY_ID_BYTES);
-}
-
-function withType(publicKey: Uint8Array): Uint8Array {
-  return Buffer.concat([Buffer.of(ED25519), publicKey]);
-}
-
 function importPublicKey(publicKey: Uint8Array): KeyObject {
   return createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' });
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
 }

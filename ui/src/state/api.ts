@@ -27,8 +27,9 @@ export interface Ask {
   readonly signal?: AbortSignal;
 }
 
-/** Where the service is: above this page, also behind a proxy that puts a path in front. */
-const SERVICE = new URL('../', document.baseURI);
+/** Where the service is: above this page and its `assets`, also behind a proxy that puts a path in front. */
+const SERVICE =
+  typeof document === 'undefined' ? new URL('../../', location.href) : new URL('../', document.baseURI);
 /** Longer than the service waits for anybody. */
 const ANSWER_MS_MAX = 60_000;
 

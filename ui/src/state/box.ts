@@ -1,5 +1,5 @@
 /** What is known of the box, and kept up to date by its events. */
-import { computed, effect, signal } from '@preact/signals';
+import { computed, effect, signal, untracked } from '@preact/signals';
 import { DAYS_SHOWN, type Day, daysUntil } from '../model/days.ts';
 import { append, type ExportList, renewHead, replace } from '../model/export-list.ts';
 import { type BudgetRule, type BudgetUse, budgetSince, budgetUse, isBudget } from '../model/rules.ts';
@@ -33,7 +33,9 @@ export const unfinished = new Resource<readonly OwnedExport[]>(async (signal) =>
 
 /** Days by their beginning; those that have not been read yet are missing. */
 export const days = signal<ReadonlyMap<number, readonly LaneSum[]>>(new Map());
-export const shownDays = computed<readonly Day[]>(() => daysUntil(now.value));
+/** Changes at midnight only. */
+const firstDay = computed(() => daysUntil(now.value, 1)[0]?.start ?? 0);
+export const shownDays = computed<readonly Day[]>(() => daysUntil(firstDay.value));
 export const today = new Resource<readonly LaneSum[]>(async (signal) => {
   const [day] = daysUntil(Date.now(), 1);
   if (day === undefined) throw new Error('There is always a day.');
@@ -110,19 +112,17 @@ export function keepUpToDate(): void {
     const isIn = session.value.kind === 'in';
     stream?.[Symbol.dispose]();
     stream = isIn ? follow({ onNews, onSignedOut: sessionEnded }) : null;
-    if (isIn) renewAll();
-    else forget();
+    untracked(isIn ? renewAll : forget);
   });
   // Rules tell which budgets there are; their use changes with what is taken in.
   effect(() => {
-    if (rules.value !== undefined && today.value !== undefined) budgets.renew();
+    if (rules.value !== undefined && today.value !== undefined) untracked(() => budgets.renew());
   });
   effect(() => {
-    if (route.value !== null && session.peek().kind === 'in') renewShown(true);
+    if (route.value !== null && session.peek().kind === 'in') untracked(() => renewShown(true));
   });
   effect(() => {
-    const [day] = shownDays.value;
-    if (day !== undefined && session.peek().kind === 'in') today.renew();
+    if (firstDay.value > 0 && session.peek().kind === 'in') untracked(() => today.renew());
   });
   setInterval(() => {
     if (session.peek().kind === 'in' && document.visibilityState === 'visible') earlier.renew();
@@ -130,18 +130,21 @@ export function keepUpToDate(): void {
 }
 
 function onNews(news: News): void {
-  if (news.kind === 'reset') return renewAll();
-  if (news.kind === 'rule') {
-    rules.renew();
-    unfinished.renew();
-  } else {
-    exportList.update((list) => replace(list, news.export));
-    if (oneExport.value?.id === news.export.id) oneExport.update(() => news.export);
-    today.renew();
-    unfinished.renew();
+  if (news.kind === 'reset') {
+    renewAll();
+    return;
   }
+  if (news.kind === 'rule') rules.renew();
+  else takeIn(news.export);
+  unfinished.renew();
   latestEntries.renew();
   if (route.value.view === 'exports') exportList.renew();
+}
+
+function takeIn(job: OwnedExport): void {
+  exportList.update((list) => replace(list, job));
+  oneExport.update((shown) => (shown.id === job.id ? job : shown));
+  today.renew();
 }
 
 function renewShown(isNew = false): void {
@@ -161,6 +164,7 @@ function forget(): void {
     resource.clear();
   earlier.clear();
   days.value = new Map();
+  listedFilter = null;
 }
 
 function shownFilter(): Filter {
@@ -210,7 +214,7 @@ async function readEarlierDays(signal: AbortSignal): Promise<number> {
   let read = 0;
   for (const day of before) {
     const known = days.value.get(day.start);
-    if (known !== undefined && known.every(({ outcomes }) => outcomes.open === 0)) continue;
+    if (known?.every(({ outcomes }) => outcomes.open === 0)) continue;
     await readDay(day, signal);
     read += 1;
   }
