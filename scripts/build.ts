@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { cp, glob, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { buildUi } from './ui-build.ts';
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, 'dist');
@@ -27,6 +28,8 @@ async function buildService(): Promise<void> {
   compile('tsconfig.build.json');
   await copyAssets();
   await refuseSourcePaths();
+  // Beside the compiled code, as `ui/dist` lies beside the sources.
+  buildUi(join(dist, 'ui', 'dist'));
 }
 
 /** Its version is the service's, with which it is released. */

@@ -25,6 +25,7 @@ import { sendProblem } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
 import { addSigningKeys } from './signing-keys.ts';
 import { secureContext, type TlsIdentity, TlsSide } from './tls-side.ts';
+import { addUiRoutes } from './ui/ui-routes.ts';
 import type { UploadLimits } from './uploads.ts';
 import { ExportSockets } from './ws/export-sockets.ts';
 import type { SocketLimits } from './ws/socket-limits.ts';
@@ -46,6 +47,8 @@ export interface HttpServerParts {
   readonly signingKeys?: () => readonly PublicSigningKey[];
   /** Certificate and key; left out, plain HTTP is served. */
   readonly tls?: TlsIdentity;
+  /** Where the owner's page was built; left out, in the folder of the build. */
+  readonly uiFolder?: string;
   /** Left out, the system's. */
   readonly clock?: Clock;
   /** Those that are left out are {@link SERVER_LIMITS}'. */
@@ -115,6 +118,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   readBodiesAsBytes(app, uploadLimits(parts.settings, limits));
   addProbes(app, parts.readiness);
   addDocsRoutes(app, parts.settings);
+  addUiRoutes(app, parts.uiFolder);
   if (parts.signingKeys !== undefined) addSigningKeys(app, parts.signingKeys);
   addExportRoutes(app, { ...parts, clock });
   addOwnerRoutes(app, { ...parts, clock, streams });

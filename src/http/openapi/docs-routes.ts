@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { VERSION } from '../../version.ts';
 import type { HttpSettings } from '../http-settings.ts';
 import { sendBytes } from '../reply.ts';
+import { takesGzip } from '../takes-gzip.ts';
 import { docsPage } from './docs-page.ts';
 import { openApiDocument } from './document.ts';
 
@@ -71,9 +72,4 @@ function serve(
 
 function asset(name: string): Buffer {
   return readFileSync(new URL(`assets/${name}`, import.meta.url));
-}
-
-/** Every browser does; `gzip;q=0` and the like come from none. */
-function takesGzip({ headers }: FastifyRequest): boolean {
-  return /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(headers['accept-encoding']?.toString() ?? '');
 }

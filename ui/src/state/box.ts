@@ -50,13 +50,10 @@ export const budgets = new Resource<ReadonlyMap<string, BudgetUse>>(async (signa
   return new Map((await Promise.all(uses)).map((use) => [use.rule.id, use]));
 });
 
-export const logs = new Resource<readonly LedgerLog[]>(
-  async (signal) => (await ask<Page<LedgerLog>>('owner/ledger/logs', { signal })).items,
-);
+export const logs = new Resource<readonly LedgerLog[]>(readLogs);
 /** The newest entries of each log, the newest first. */
 export const latestEntries = new Resource<readonly LedgerItem[]>(async (signal) => {
-  await logs.reload();
-  const [log] = (logs.value ?? []).slice(-1);
+  const [log] = (await readLogs(signal)).slice(-1);
   if (log === undefined) return [];
   const from = Math.max(0, log.size - ENTRIES_LOOKED_AT);
   return (await readEntries(log.origin, from, ENTRIES_LOOKED_AT, signal)).items.toReversed();
@@ -87,6 +84,10 @@ export async function readMore(): Promise<void> {
   const filter = listedFilter ?? NO_FILTER;
   const page = await readExports(filter, list.next);
   if (listedFilter === filter) exportList.update((present) => append(present, page));
+}
+
+export async function readLogs(signal: AbortSignal): Promise<readonly LedgerLog[]> {
+  return (await ask<Page<LedgerLog>>('owner/ledger/logs', { signal })).items;
 }
 
 export function readEntries(

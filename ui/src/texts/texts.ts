@@ -1,0 +1,68 @@
+/** The words of the page in the reader's language, as far as there are any. */
+import { Format } from '../format.ts';
+import type { OwnedExport, RuleTarget } from '../wire.ts';
+import { type Counted, en, type Texts } from './en.ts';
+
+export const t: Texts = en;
+export const format = new Format();
+
+/** A number for a sentence. */
+export function counted(n: number): Counted {
+  return { n, text: format.count(n) };
+}
+
+/** Null: the token named no app. */
+export function appName(app: string | null): string {
+  return app ?? t.app.unnamed;
+}
+
+export interface PlaceName {
+  readonly host: string;
+  /** What follows the host; empty for its root. */
+  readonly path: string;
+}
+
+/** What people know a destination by. The host is as the network sees it, so that no look-alike letters deceive. */
+export function placeName(destination: string): PlaceName {
+  const url = URL.parse(destination);
+  if (url === null) return { host: destination, path: '' };
+  const path = url.pathname === '/' ? url.search : url.pathname + url.search;
+  return { host: url.protocol === 'https:' ? url.host : `${url.protocol}//${url.host}`, path };
+}
+
+export function placeText(destination: string): string {
+  const { host, path } = placeName(destination);
+  return host + path;
+}
+
+/** Whom a rule is about, as the end of a sentence. */
+export function targetText({ app, destination }: RuleTarget): string {
+  const who = app === undefined ? t.app.every : app;
+  const where = destination === undefined ? t.place.every : placeText(destination);
+  return t.rules.what(who, where);
+}
+
+/** Who handed it in, as far as the network tells; null when nothing is known. */
+export function peerText({ peer, peer_name: name }: OwnedExport): string | null {
+  if (peer === null) return null;
+  const [address, known] = typeof peer === 'string' ? [peer, name] : [peer.address, peer.name];
+  return known ? `${known} (${address})` : address;
+}
+
+/** Why an attempt did not succeed. */
+export function reasonText(error: string | null, status: number | null): string {
+  if (error !== null && error !== 'status') return t.errors[error] ?? t.errors.other ?? '';
+  if (status !== null) return t.export.answered(statusText(status));
+  return t.errors.other ?? '';
+}
+
+/** A status of HTTP with a word for people. */
+export function statusText(status: number): string {
+  return `${status} (${statusWord(status)})`;
+}
+
+function statusWord(status: number): string {
+  if (status < 300) return t.statusWords.good;
+  if (status < 400) return t.statusWords.moved;
+  return status < 500 ? t.statusWords.refused : t.statusWords.broken;
+}
