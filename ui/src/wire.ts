@@ -19,15 +19,12 @@ export interface Attempt {
   readonly error: { readonly code: string; readonly detail: string } | null;
 }
 
-/** Who handed an export in, as far as the network tells; it proves nothing about the app. */
-export type Peer = string | { readonly address: string; readonly name?: string | null };
-
 export interface OwnedExport {
   readonly id: string;
   /** Null: the token named no app. */
   readonly app: string | null;
-  readonly peer: Peer | null;
-  readonly peer_name?: string | null;
+  /** Who handed it in: an address, and in brackets its name on the box's network. It proves nothing about the app. */
+  readonly peer: string | null;
   readonly destination: string;
   readonly state: ExportState;
   readonly outcome: Outcome | null;

@@ -1,6 +1,6 @@
 /** The words of the page in the reader's language, as far as there are any. */
 import { Format } from '../format.ts';
-import type { OwnedExport, RuleTarget } from '../wire.ts';
+import type { RuleTarget } from '../wire.ts';
 import { type Counted, en, type Texts } from './en.ts';
 
 export const t: Texts = en;
@@ -40,13 +40,6 @@ export function targetText({ app, destination }: RuleTarget): string {
   const who = app === undefined ? t.app.every : app;
   const where = destination === undefined ? t.place.every : placeText(destination);
   return t.rules.what(who, where);
-}
-
-/** Who handed it in, as far as the network tells; null when nothing is known. */
-export function peerText({ peer, peer_name: name }: OwnedExport): string | null {
-  if (peer === null) return null;
-  const [address, known] = typeof peer === 'string' ? [peer, name] : [peer.address, peer.name];
-  return known ? `${known} (${address})` : address;
 }
 
 /** Why an attempt did not succeed. */

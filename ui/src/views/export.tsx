@@ -11,7 +11,7 @@ import { ApiError, askText } from '../state/api.ts';
 import { oneExport } from '../state/box.ts';
 import { tellError } from '../state/notices.ts';
 import { exportHash, exportsHash } from '../state/route.ts';
-import { appName, format, peerText, placeText, reasonText, statusText, t } from '../texts/texts.ts';
+import { appName, format, placeText, reasonText, statusText, t } from '../texts/texts.ts';
 import type { Attempt, OwnedExport } from '../wire.ts';
 
 /** One export: what it is, what was done with it, and what can be done about it. */
@@ -103,14 +103,13 @@ function Receipt({ id }: { readonly id: string }) {
 }
 
 function Facts({ job }: { readonly job: OwnedExport }) {
-  const peer = peerText(job);
   const time = (at: string) => <time dateTime={at}>{format.exactly(Date.parse(at))}</time>;
   return (
     <dl class="facts card">
       <dt>{t.export.app}</dt>
       <dd>
         <AppName app={job.app} />
-        {job.app === null && peer !== null && <span class="aside"> {t.app.peer(peer)}</span>}
+        {job.app === null && job.peer !== null && <span class="aside"> {t.app.peer(job.peer)}</span>}
       </dd>
       <dt>{t.export.place}</dt>
       <dd class="long">

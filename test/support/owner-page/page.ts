@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import type { OwnerBox } from './owner-box.ts';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** What WCAG 2.2 AA asks for, as far as a program can tell. */
+const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+/** Longer than anything takes on a machine that does other things too. */
+export const PATIENCE_MS = 20_000;
+
+/** A reader of the page: a browser with nothing in it. Notes what went wrong, and whom it talked to. */
+export class Reader implements AsyncDisposable {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Errors of scripts, and what the policy of the page forbade. */
+  readonly complaints: string[] = [];
+  /** Origins that were asked for something. */
+  readonly origins = new Set<string>();
+
+  private constructor(context: BrowserContext, page: Page) {
+    this.context = context;
+    this.page = page;
+    page.on('pageerror', (error) => this.complaints.push(`${error}`));
+    page.on('console', (message) => {
+      // Answers that are refusals, and a service that is away, are told of by the browser itself.
+      const isNetwork = /^Failed to load resource|net::ERR/.test(message.text());
+      if (message.type() === 'error' && !isNetwork) this.complaints.push(message.text());
+    });
+    page.on('request', (request) => this.origins.add(new URL(request.url()).origin));
+  }
+
+  static async open(browser: Browser, options: BrowserContextOptions = {}): Promise<Reader> {
+    const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', ...options });
+    context.setDefaultTimeout(PATIENCE_MS);
+    return new Reader(context, await context.newPage());
+  }
+
+  /** Opens the page with a link of its own. */
+  async signIn(box: OwnerBox): Promise<Page> {
+    await this.page.goto(await box.link());
+    await this.page.getByRole('navigation').waitFor();
+    return this.page;
+  }
+
+  /** Fails with what axe finds. */
+  async checkAccessibility(what: string): Promise<void> {
+    await this.settle();
+    // By the debugger's way: the policy of the page lets no script in that is not its own.
+    const found = await this.page.evaluate(
+      async ([axe, tags]) => {
+        const scope = globalThis as unknown as { axe?: { run(where: Document, options: object): Promise<Found> } };
+        if (scope.axe === undefined) new Function(axe as string)();
+        const results = await scope.axe?.run(document, { runOnly: { type: 'tag', values: tags } });
+        return results?.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n   ')}`);
+        interface Found {
+          readonly violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
+        }
+      },
+      [AXE, WCAG] as const,
+    );
+    assert.deepEqual(found, [], what);
+  }
+
+  /** Until nothing moves any more. */
+  async settle(): Promise<void> {
+    await this.page.evaluate(() =>
+      Promise.all(
+        document
+          .getAnimations()
+          .filter((one) => one.effect?.getComputedTiming().iterations !== Number.POSITIVE_INFINITY)
+          .map((one) => one.finished),
+      ),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.context.close();
+  }
+}
