@@ -1,8 +1,8 @@
+import { ensureUi } from '../../../scripts/ui-build.ts';
 import { type App, createApp } from '../../../src/app.ts';
 import { parseConfig } from '../../../src/config.ts';
 import { type Clock, systemClock } from '../../../src/export/clock.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
-import { ensureUi } from '../../../scripts/ui-build.ts';
 import { ROOT_KEY, tokenFor } from '../service.ts';
 import { TemporaryDirectory } from '../temporary-store.ts';
 import { until } from '../until.ts';
@@ -86,7 +86,7 @@ export class OwnerBox implements AsyncDisposable {
     const response = await fetch(`${this.url}/export`, { method: 'POST', headers, body });
     const answer = await response.json();
     if (!response.ok) throw new Error(`${response.status}: ${JSON.stringify(answer)}`);
-    return [answer].flat().map(({ id }: { id: string }) => id);
+    return ([answer].flat() as { id: string }[]).map(({ id }) => id);
   }
 
   /** Asks as the owner's own programs do. */
@@ -110,7 +110,10 @@ export class OwnerBox implements AsyncDisposable {
   /** Resolves when all that were handed in, to destinations that take them, have ended. */
   async ended(count: number): Promise<void> {
     await until(async () => {
-      const { items } = await this.ask<{ items: { outcomes: { delivered: number } }[] }>('GET', '/owner/summary');
+      const { items } = await this.ask<{ items: { outcomes: { delivered: number } }[] }>(
+        'GET',
+        '/owner/summary',
+      );
       return items.reduce((sum, { outcomes }) => sum + outcomes.delivered, 0) >= count;
     });
   }

@@ -23,11 +23,7 @@ export class PlayedWorld implements Deliverer {
     this.#manners.set(host, manner);
   }
 
-  async deliver(
-    { lane }: ClaimedJob,
-    _signal: AbortSignal,
-    mayLeave: () => boolean,
-  ): Promise<Delivery> {
+  async deliver({ lane }: ClaimedJob, _signal: AbortSignal, mayLeave: () => boolean): Promise<Delivery> {
     if (!mayLeave()) return { outcome: { kind: 'stopped', sent: false }, address: null };
     const { host } = new URL(lane.destination);
     this.deliveries.push(host);

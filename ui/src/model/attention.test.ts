@@ -8,6 +8,7 @@ const X = 'https://x.example/in';
 const NOTHING_KNOWN: Known = {
   rules: [],
   unfinished: [],
+  isMore: false,
   today: [],
   budgets: [],
   entries: [],
@@ -66,14 +67,17 @@ describe('what is worth a look', () => {
       waiting('b', 'timeout', 1),
       waiting('a', 'dns_failed', 5),
       waiting('a', 'timeout', 3),
+      waiting('a', null, 6, { state: 'Pending' }),
+      waiting('a', null, 6, { held_by: '1' }),
     ];
-    const [concern, ...others] = concerns({ unfinished });
+    const [concern, ...others] = concerns({ unfinished, isMore: true });
     assert.deepEqual(others, []);
     assert.deepEqual(concern, {
       kind: 'stuck',
       destination: X,
       apps: ['b', 'a'],
-      count: 3,
+      count: 4,
+      isMore: true,
       error: 'dns_failed',
       status: null,
       since: Date.UTC(2026, 10, 24, 12, 1),

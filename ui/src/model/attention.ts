@@ -11,7 +11,10 @@ export type Concern =
       readonly kind: 'stuck';
       readonly destination: string;
       readonly apps: readonly (string | null)[];
+      /** Those too that wait behind the ones that were tried. */
       readonly count: number;
+      /** Whether there may be more than were looked at. */
+      readonly isMore: boolean;
       /** Of the last attempt. */
       readonly error: string | null;
       readonly status: number | null;
@@ -40,6 +43,8 @@ export type Concern =
 export interface Known {
   readonly rules: readonly Rule[];
   readonly unfinished: readonly OwnedExport[];
+  /** Whether there may be more of them. */
+  readonly isMore: boolean;
   readonly today: readonly LaneSum[];
   readonly budgets: Iterable<BudgetUse>;
   readonly entries: readonly LedgerItem[];
@@ -50,7 +55,7 @@ export interface Known {
 export function concernsOf(known: Known): Concern[] {
   return [
     ...holds(known),
-    ...stuck(known.unfinished),
+    ...stuck(known),
     ...failed(known.today),
     ...[...known.budgets]
       .filter(({ isNearlyUsed }) => isNearlyUsed)
@@ -69,7 +74,7 @@ function holds({ rules, unfinished }: Known): Concern[] {
   });
 }
 
-function stuck(unfinished: readonly OwnedExport[]): Concern[] {
+function stuck({ unfinished, isMore }: Known): Concern[] {
   const retrying = unfinished.filter((job) => standingOf(job) === 'retrying');
   return [...Map.groupBy(retrying, ({ destination }) => destination)].map(([destination, jobs]) => {
     const last = jobs.flatMap(({ attempts }) => attempts.at(-1) ?? []).toSorted(newestFirst)[0];
@@ -78,7 +83,8 @@ function stuck(unfinished: readonly OwnedExport[]): Concern[] {
       kind: 'stuck',
       destination,
       apps: [...new Set(jobs.map(({ app }) => app))],
-      count: jobs.length,
+      count: unfinished.filter((job) => job.destination === destination && standingOf(job) !== 'held').length,
+      isMore,
       error: last?.error?.code ?? null,
       status: last?.status ?? null,
       since: Math.min(...firsts.map((at) => Date.parse(at))),

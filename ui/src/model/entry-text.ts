@@ -30,7 +30,7 @@ export function entryText(entry: string | null): EntryText {
 function wordsOf(fields: Fields): string {
   const { kinds } = t.ledger;
   const { app = null, destination, bytes = 0 } = fields;
-  const place = destination == null ? t.place.every : placeText(destination);
+  const place = destination == null ? t.anywhere : placeText(destination);
   const size = format.size(bytes);
   switch (fields.kind) {
     case 'log':

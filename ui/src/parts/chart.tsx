@@ -20,7 +20,10 @@ export interface ChartProps {
 }
 
 const HEIGHT = 180;
-const AXIS_WIDTH = 64;
+const AXIS_WIDTH = 58;
+const AXIS_HEIGHT = 28;
+/** Above the highest bar. */
+const HEADROOM = 1.08;
 const DAY_GAP = 54;
 
 /** A bar for each day; what did not arrive stands on what did. Drawn anew when the size or the colours change. */
@@ -75,15 +78,17 @@ function options(
   return {
     width: element.clientWidth,
     height: HEIGHT,
+    padding: [8, 8, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: {
       x: { time: false, range: [-0.6, bars.length - 0.4] },
-      y: { range: (_plot, _min, max) => [0, max || 1] },
+      y: { range: (_plot, _min, max) => [0, (max || 1) * HEADROOM] },
     },
     axes: [
       {
         ...axis,
+        size: AXIS_HEIGHT,
         grid: { show: false },
         space: DAY_GAP,
         incrs: [1, 2, 7, 14],

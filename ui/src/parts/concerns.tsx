@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Concern } from '../model/attention.ts';
 import { budgetUntil } from '../model/rules.ts';
-import { amount, removeRule } from '../state/actions.ts';
+import { amount, removeRule, usedAmount } from '../state/actions.ts';
 import { now } from '../state/clock.ts';
 import { exportsHash } from '../state/route.ts';
 import { appName, counted, format, placeText, reasonText, t, targetText } from '../texts/texts.ts';
@@ -46,7 +46,7 @@ function Held({ concern }: Of<'all-held' | 'held'>) {
 }
 
 function Stuck({ concern }: Of<'stuck'>) {
-  const { destination, apps, error, status, count, since } = concern;
+  const { destination, apps, error, status, count, isMore, since } = concern;
   const place = placeText(destination);
   const [app] = apps;
   return (
@@ -55,6 +55,7 @@ function Stuck({ concern }: Of<'stuck'>) {
       title={t.concern.stuck(place)}
       text={t.concern.stuckText({
         count: counted(count),
+        isMore,
         why: reasonText(error, status),
         since: format.moment(since, now.value),
       })}
@@ -86,7 +87,7 @@ function NearlyUsed({ concern: { use } }: Of<'budget'>) {
       tone="warn"
       title={fraction >= 1 ? t.concern.budgetFull(what) : t.concern.budget(what)}
       text={t.concern.budgetText({
-        used: amount(used, rule.unit),
+        used: usedAmount(used, rule.unit),
         limit: amount(rule.limit, rule.unit),
         until: format.moment(budgetUntil(rule, now.value), now.value),
       })}
@@ -100,7 +101,7 @@ function NearlyUsed({ concern: { use } }: Of<'budget'>) {
 
 function Refused({ concern: { app, code, destination, count } }: Of<'refused'>) {
   const codes = t.concern.refusedCodes;
-  const place = destination === null ? t.place.every : placeText(destination);
+  const place = destination === null ? t.anywhere : placeText(destination);
   return (
     <Item
       tone="warn"

@@ -78,7 +78,12 @@ function afterRule(): void {
   oneExport.renew();
 }
 
-/** How much a budget allows, or has used, in its own unit. */
+/** How much a budget has used, where its limit is written behind. */
+export function usedAmount(n: number, unit: 'bytes' | 'exports'): string {
+  return unit === 'bytes' ? format.size(n) : format.count(n);
+}
+
+/** How much a budget allows, in its own unit. */
 export function amount(n: number, unit: 'bytes' | 'exports'): string {
   return unit === 'bytes' ? format.size(n) : t.rules.items(counted(n));
 }

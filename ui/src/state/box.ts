@@ -24,12 +24,22 @@ export const rules = new Resource<readonly Rule[]>(async (signal) =>
 );
 
 /** Exports that were tried and have not ended, and those that were not tried yet. */
-export const unfinished = new Resource<readonly OwnedExport[]>(async (signal) => {
+export const unfinished = new Resource<Unfinished>(async (signal) => {
   const states = ['Processing', 'Pending'].map((state) =>
     ask<Page<OwnedExport>>(`owner/exports${query({ state, limit: LOOKED_AT })}`, { signal }),
   );
-  return (await Promise.all(states)).flatMap(({ items }) => items);
+  const pages = await Promise.all(states);
+  return {
+    unfinished: pages.flatMap(({ items }) => items),
+    isMore: pages.some(({ next }) => next !== null),
+  };
 });
+
+export interface Unfinished {
+  readonly unfinished: readonly OwnedExport[];
+  /** Whether there are more than were looked at. */
+  readonly isMore: boolean;
+}
 
 /** Days by their beginning; those that have not been read yet are missing. */
 export const days = signal<ReadonlyMap<number, readonly LaneSum[]>>(new Map());

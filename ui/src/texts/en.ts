@@ -63,10 +63,16 @@ export const en = {
 
   app: {
     unnamed: 'An app that gave no name',
-    every: 'Every app',
     peer: (peer: string) => `from ${peer} on your box’s network (not proven)`,
   },
-  place: { every: 'every place' },
+  /** What a rule is about, within a sentence. */
+  target: {
+    all: 'everything',
+    app: (app: string) => app,
+    place: (place: string) => `everything to ${place}`,
+    lane: (app: string, place: string) => `${app} to ${place}`,
+  },
+  anywhere: 'another place',
 
   overview: {
     headline: (count: Counted) => `Today ${items(count)} left your box.`,
@@ -76,7 +82,6 @@ export const en = {
       `${apps(values.apps)} sent ${values.size} to ${places(values.places)}.`,
     waiting: (count: Counted) => `${items(count)} ${count.n === 1 ? 'is' : 'are'} still on the way.`,
     allWell: 'All is well: nothing is stuck, and nothing was refused.',
-    concerns: 'Worth a look',
     concernsCount: ({ n, text }: Counted) =>
       n === 1 ? 'One thing is worth a look' : `${text} things are worth a look`,
     history: 'The past four weeks',
@@ -99,7 +104,7 @@ export const en = {
     noneInPeriod: 'Nothing left your box in this time.',
     firstUse: 'As soon as an app sends something out of your box, you see it here.',
     sum: (values: { items: Counted; size: string }) => `${items(values.items)}, ${values.size}`,
-    last: (ago: string) => `last ${ago}`,
+    last: (ago: string) => `last: ${ago}`,
     seeAll: 'See each item',
     seeAllOf: (what: string) => `See each item: ${what}`,
   },
@@ -115,19 +120,19 @@ export const en = {
 
   concern: {
     'all-held': { title: 'Everything is paused.', text: 'Nothing leaves your box until you let it go on.' },
-    held: (what: string) => `${what} is paused.`,
+    held: (what: string) => `You paused ${what}.`,
     waits: (count: Counted) =>
       count.n === 0
         ? 'Nothing is waiting.'
         : `${items(count)} ${count.n === 1 ? 'waits' : 'wait'} until you let it go on.`,
     stuck: (place: string) => `${place} does not take what is sent to it.`,
-    stuckText: (values: { count: Counted; why: string; since: string }) =>
-      `${values.why} ${items(values.count)} ${values.count.n === 1 ? 'waits' : 'wait'}, the first since ${values.since}. Your box keeps trying.`,
+    stuckText: (values: { count: Counted; isMore: boolean; why: string; since: string }) =>
+      `${values.why} ${values.isMore ? 'At least ' : ''}${items(values.count)} ${values.count.n === 1 ? 'waits' : 'wait'}, the first since ${values.since}. Your box keeps trying.`,
     failed: (values: { count: Counted; place: string }) =>
       `${items(values.count)} did not arrive at ${values.place} today.`,
     failedText: (app: string) => `Sent by ${app}. Your box has given up on this.`,
-    budget: (what: string) => `The limit of ${what} is nearly used up.`,
-    budgetFull: (what: string) => `The limit of ${what} is used up.`,
+    budget: (what: string) => `The limit for ${what} is nearly used up.`,
+    budgetFull: (what: string) => `The limit for ${what} is used up.`,
     budgetText: (values: { used: string; limit: string; until: string }) =>
       `${values.used} of ${values.limit} used. It begins anew at ${values.until}.`,
     refused: (values: { app: string; count: Counted }) =>
@@ -165,12 +170,11 @@ export const en = {
     anyApp: 'Every app',
     anyPlace: 'Every place',
     states: { '': 'Every state', Pending: 'Not sent yet', Processing: 'On the way', Finished: 'Ended' },
-    search: 'Find an item by its number, or an app or place by name',
+    search: 'App, place, or number of an item',
     searchButton: 'Find',
     searchNone: 'No app and no place has that in its name.',
     clear: 'Show everything',
     empty: 'Nothing fits this choice.',
-    columns: { what: 'App and place', amount: 'Amount', when: 'When', standing: 'State' },
     to: 'to',
     end: 'That is all there is.',
   },
@@ -299,8 +303,6 @@ export const en = {
     lead: 'What you decided about what may leave your box. Rules hold at once, also for what is on its way.',
     empty: 'You have no rules: every app may send to the places that you agreed to.',
     kinds: { hold: 'Paused', block: 'Blocked', budget: 'Limited' },
-    what: (app: string, place: string) => `${app}, to ${place}`,
-    limit: (values: { limit: string; per: string }) => `At most ${values.limit} an ${values.per}`,
     perDay: (limit: string) => `At most ${limit} a day`,
     perHour: (limit: string) => `At most ${limit} an hour`,
     used: (values: { used: string; limit: string; percent: string }) =>

@@ -35,11 +35,11 @@ export function placeText(destination: string): string {
   return host + path;
 }
 
-/** Whom a rule is about, as the end of a sentence. */
+/** What a rule is about, within a sentence. */
 export function targetText({ app, destination }: RuleTarget): string {
-  const who = app === undefined ? t.app.every : app;
-  const where = destination === undefined ? t.place.every : placeText(destination);
-  return t.rules.what(who, where);
+  const { target } = t;
+  if (app === undefined) return destination === undefined ? target.all : target.place(placeText(destination));
+  return destination === undefined ? target.app(app) : target.lane(app, placeText(destination));
 }
 
 /** Why an attempt did not succeed. */

@@ -69,7 +69,7 @@ function presentConcerns(): Concern[] | undefined {
     return undefined;
   return concernsOf({
     rules: rules.value,
-    unfinished: unfinished.value,
+    ...unfinished.value,
     today: today.value,
     budgets: budgets.value?.values() ?? [],
     entries: latestEntries.value ?? [],
@@ -183,21 +183,29 @@ function AppItem({ app, most }: { readonly app: AppTotal; readonly most: number 
           <AppName app={app.app} />
         </h3>
         <p class="sum">{t.overview.sum({ items: counted(app.accepted), size: format.size(app.bytes) })}</p>
-        {app.app !== null && <StopButton subject={{ app: app.app, waiting: app.outcomes.open }} of={name} />}
+        {app.app !== null && app.lanes.length > 1 && (
+          <StopButton subject={{ app: app.app, waiting: app.outcomes.open }} of={name} />
+        )}
       </div>
       <div class="share" aria-hidden="true">
         <span style={{ inlineSize: `${(100 * app.accepted) / most}%` }} />
       </div>
       <ul class="lanes">
         {app.lanes.map((lane) => (
-          <LaneItem key={lane.destination} lane={lane} />
+          <LaneItem key={lane.destination} lane={lane} isOnly={app.lanes.length === 1} />
         ))}
       </ul>
     </li>
   );
 }
 
-function LaneItem({ lane }: { readonly lane: LaneTotal }) {
+interface LaneProps {
+  readonly lane: LaneTotal;
+  /** Then its sum is that of the app, which is there already. */
+  readonly isOnly: boolean;
+}
+
+function LaneItem({ lane, isOnly }: LaneProps) {
   const { app, destination, accepted, bytes, outcomes, lastAt } = lane;
   const what = `${appName(app)}, ${placeText(destination)}`;
   return (
@@ -211,7 +219,7 @@ function LaneItem({ lane }: { readonly lane: LaneTotal }) {
         <Place destination={destination} />
       </a>
       <p class="lane-sum">
-        {t.overview.sum({ items: counted(accepted), size: format.size(bytes) })}
+        {!isOnly && t.overview.sum({ items: counted(accepted), size: format.size(bytes) })}
         <span class="lane-last">{t.overview.last(format.ago(lastAt, now.value))}</span>
       </p>
       <p class="lane-flags">

@@ -3,9 +3,8 @@ import { type BudgetUse, budgetUntil, isBudget } from '../model/rules.ts';
 import { Release } from '../parts/concerns.tsx';
 import { Icon, type IconName } from '../parts/icon.tsx';
 import { Loaded } from '../parts/loaded.tsx';
-import { Place } from '../parts/place.tsx';
 import { StopDialog } from '../parts/stop.tsx';
-import { amount, removeRule } from '../state/actions.ts';
+import { amount, removeRule, usedAmount } from '../state/actions.ts';
 import { budgets, rules } from '../state/box.ts';
 import { now } from '../state/clock.ts';
 import { format, t, targetText } from '../texts/texts.ts';
@@ -44,15 +43,14 @@ export function RulesView() {
 }
 
 function RuleItem({ rule }: { readonly rule: Rule }) {
-  const { kind, app, destination, note } = rule;
+  const { kind, note } = rule;
   const use = budgets.value?.get(rule.id);
   return (
     <li class={`card rule ${kind}`}>
       <Icon name={ICONS[kind]} />
       <div class="rule-words">
         <h2>
-          {t.rules.kinds[kind]}: <bdi>{app ?? t.app.every}</bdi>, {t.exports.to}{' '}
-          {destination === undefined ? t.place.every : <Place destination={destination} />}
+          {t.rules.kinds[kind]}: <bdi>{targetText(rule)}</bdi>
         </h2>
         {isBudget(rule) && (
           <p>
@@ -74,7 +72,7 @@ function RuleItem({ rule }: { readonly rule: Rule }) {
 
 function Use({ use: { rule, used, fraction, isNearlyUsed } }: { readonly use: BudgetUse }) {
   const text = t.rules.used({
-    used: amount(used, rule.unit),
+    used: usedAmount(used, rule.unit),
     limit: amount(rule.limit, rule.unit),
     percent: format.percent(fraction),
   });
