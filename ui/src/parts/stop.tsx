@@ -2,6 +2,7 @@ import { useId, useState } from 'preact/hooks';
 import { addRule } from '../state/actions.ts';
 import { appName, counted, placeText, t } from '../texts/texts.ts';
 import type { Budget, NewRule, RuleTarget } from '../wire.ts';
+import { Choose } from './choose.tsx';
 import { Dialog } from './dialog.tsx';
 import { Icon, type IconName } from './icon.tsx';
 
@@ -154,7 +155,7 @@ function LimitDialog({ onLimit, onBack, onClose }: LimitProps) {
   const [unit, setUnit] = useState<Unit>('exports');
   const [per, setPer] = useState<Budget['per']>('day');
   const [isWrong, setWrong] = useState(false);
-  const wrongId = useId();
+  const [numberId, wrongId] = [useId(), useId()];
   const submit = (event: Event): void => {
     event.preventDefault();
     const limit = /^\d{1,9}$/.test(number.trim()) ? Number(number) * UNITS[unit] : null;
@@ -165,9 +166,10 @@ function LimitDialog({ onLimit, onBack, onClose }: LimitProps) {
     <Dialog title={t.stop.limitTitle} onClose={onClose}>
       <form class="limit" onSubmit={submit} noValidate>
         <div class="fields">
-          <label>
-            {t.stop.limitNumber}
+          <div class="field">
+            <label for={numberId}>{t.stop.limitNumber}</label>
             <input
+              id={numberId}
               inputMode="numeric"
               value={number}
               autofocus
@@ -175,7 +177,7 @@ function LimitDialog({ onLimit, onBack, onClose }: LimitProps) {
               aria-describedby={isWrong ? wrongId : undefined}
               onInput={({ currentTarget }) => setNumber(currentTarget.value)}
             />
-          </label>
+          </div>
           <Choose label={t.stop.limitUnit} value={unit} options={t.stop.units} onChoose={setUnit} />
           <Choose label={t.stop.limitPer} value={per} options={t.stop.per} onChoose={setPer} />
         </div>
@@ -195,27 +197,5 @@ function LimitDialog({ onLimit, onBack, onClose }: LimitProps) {
         </div>
       </form>
     </Dialog>
-  );
-}
-
-interface ChooseProps<V extends string> {
-  readonly label: string;
-  readonly value: V;
-  readonly options: Readonly<Record<V, string>>;
-  readonly onChoose: (value: V) => void;
-}
-
-export function Choose<V extends string>({ label, value, options, onChoose }: ChooseProps<V>) {
-  return (
-    <label>
-      {label}
-      <select value={value} onChange={({ currentTarget }) => onChoose(currentTarget.value as V)}>
-        {(Object.entries(options) as [V, string][]).map(([option, name]) => (
-          <option key={option} value={option}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }

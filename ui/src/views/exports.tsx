@@ -1,8 +1,8 @@
-import { useState } from 'preact/hooks';
+import { useId, useState } from 'preact/hooks';
+import { Choose } from '../parts/choose.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { AppName, Place } from '../parts/place.tsx';
-import { Choose } from '../parts/stop.tsx';
 import { StandingTag } from '../parts/tag.tsx';
 import { attempt } from '../state/actions.ts';
 import { days, exportList, readMore } from '../state/box.ts';
@@ -146,6 +146,7 @@ interface FindProps {
 /** An export by its id; otherwise what app or destination has the text in its name. */
 function Find({ apps, destinations }: FindProps) {
   const [text, setText] = useState('');
+  const id = useId();
   const [found, setFound] = useState<readonly Partial<Filter>[] | null>(null);
   const find = (event: Event): void => {
     event.preventDefault();
@@ -167,13 +168,18 @@ function Find({ apps, destinations }: FindProps) {
   return (
     <>
       <form class="find" onSubmit={find}>
-        <label>
-          {t.exports.search}
+        <div class="field">
+          <label for={id}>{t.exports.search}</label>
           <span class="with-icon">
             <Icon name="search" />
-            <input type="search" value={text} onInput={({ currentTarget }) => setText(currentTarget.value)} />
+            <input
+              id={id}
+              type="search"
+              value={text}
+              onInput={({ currentTarget }) => setText(currentTarget.value)}
+            />
           </span>
-        </label>
+        </div>
         <button type="submit">{t.exports.searchButton}</button>
       </form>
       <div role="status">

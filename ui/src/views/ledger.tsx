@@ -1,10 +1,10 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Verdict } from '../ledger/verify-log.ts';
 import { entryText } from '../model/entry-text.ts';
+import { Choose } from '../parts/choose.tsx';
 import { saveFile } from '../parts/files.ts';
 import { Icon } from '../parts/icon.tsx';
 import { Loaded } from '../parts/loaded.tsx';
-import { Choose } from '../parts/stop.tsx';
 import { attempt } from '../state/actions.ts';
 import { logs, readEntries, readLogs } from '../state/box.ts';
 import { type Check, check, readCheckpoint, startCheck, stopCheck } from '../state/check.ts';

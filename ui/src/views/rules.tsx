@@ -30,7 +30,7 @@ export function RulesView() {
           known.length === 0 ? (
             <p class="empty">{t.rules.empty}</p>
           ) : (
-            <ul class="rules">
+            <ul class="rule-list">
               {known.map((rule) => (
                 <RuleItem key={rule.id} rule={rule} />
               ))}
