@@ -6,6 +6,8 @@ import type { OwnerBox } from './owner-box.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** What WCAG 2.2 AA asks for, as far as a program can tell. */
+/** Of axe's rules at least so many are about something on any view of ours. */
+const RULES_MIN = 10;
 const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 /** Longer than anything takes on a machine that does other things too. */
 export const PATIENCE_MS = 20_000;
@@ -55,10 +57,11 @@ export class Reader implements AsyncDisposable {
     // The debugger's way in: the policy of the page lets no script run that is not its own.
     await this.page.evaluate(AXE);
     const options = { runOnly: { type: 'tag', values: WCAG } };
-    const found = await this.page.evaluate<Violation[]>(
-      `axe.run(document, ${JSON.stringify(options)}).then(({ violations }) => violations)`,
+    const { violations, passes } = await this.page.evaluate<{ violations: Violation[]; passes: number }>(
+      `axe.run(document, ${JSON.stringify(options)}).then(({ violations, passes }) => ({ violations, passes: passes.length }))`,
     );
-    const words = found.flatMap(({ id, nodes }) =>
+    assert.ok(passes > RULES_MIN, `${passes} rules were looked at`);
+    const words = violations.flatMap(({ id, nodes }) =>
       nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`),
     );
     assert.deepEqual(words, [], what);
