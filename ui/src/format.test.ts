@@ -47,6 +47,13 @@ describe('a time', () => {
   });
 });
 
+it('a duration is in milliseconds or in seconds', () => {
+  assert.equal(english.duration(12), '12 ms');
+  assert.equal(english.duration(999), '999 ms');
+  assert.equal(english.duration(1_000), '1 second');
+  assert.equal(english.duration(30_060), '30.1 seconds');
+});
+
 it('a fraction is only 100 % when it is all', () => {
   assert.equal(english.percent(0.999), '99%');
   assert.equal(english.percent(1), '100%');

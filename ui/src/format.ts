@@ -80,6 +80,17 @@ export class Format {
     return this.#time({ weekday: 'long', day: 'numeric', month: 'long' }, ms);
   }
 
+  /** Milliseconds below a second, seconds above. */
+  duration(ms: number): string {
+    const isLong = ms >= 1_000;
+    return new Intl.NumberFormat(this.#options.locale, {
+      style: 'unit',
+      unit: isLong ? 'second' : 'millisecond',
+      unitDisplay: isLong ? 'long' : 'short',
+      maximumFractionDigits: 1,
+    }).format(isLong ? ms / 1_000 : ms);
+  }
+
   /** `3 minutes ago`, `in 2 hours`. */
   ago(ms: number, now: number): string {
     const gap = ms - now;

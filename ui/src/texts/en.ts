@@ -197,7 +197,7 @@ export const en = {
     answered: (status: string) => `The place answered ${status}.`,
     address: (address: string) => `Connected to ${address}`,
     fingerprint: 'Certificate (SHA-256)',
-    took: (seconds: string) => `took ${seconds}`,
+    took: (duration: string) => `took ${duration}`,
     receipt: 'Download the receipt',
     receiptText:
       'A file with which anybody can check that your box recorded this. It holds nothing of what was sent.',

@@ -154,11 +154,7 @@ function Attempts({ attempts }: { readonly attempts: readonly Attempt[] }) {
 function AttemptItem({ attempt }: { readonly attempt: Attempt }) {
   const { number, status, error, address, started_at: startedAt, ended_at: endedAt } = attempt;
   const isGood = error === null && status !== null && status < 300;
-  const seconds = new Intl.NumberFormat(undefined, {
-    style: 'unit',
-    unit: 'second',
-    maximumFractionDigits: 1,
-  }).format((Date.parse(endedAt) - Date.parse(startedAt)) / 1_000);
+  const took = format.duration(Date.parse(endedAt) - Date.parse(startedAt));
   return (
     <li class="card">
       <div class="attempt-head">
@@ -170,7 +166,7 @@ function AttemptItem({ attempt }: { readonly attempt: Attempt }) {
         </Tag>
       </div>
       <p>
-        <time dateTime={startedAt}>{format.exactly(Date.parse(startedAt))}</time>, {t.export.took(seconds)}.{' '}
+        <time dateTime={startedAt}>{format.exactly(Date.parse(startedAt))}</time>, {t.export.took(took)}.{' '}
         {error !== null && status !== null && reasonText(null, status)}
       </p>
       {error !== null && error.detail !== '' && (
