@@ -28,6 +28,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/tls': ['src/export'],
   'src/config': ['src/addresses'],
   'src/telemetry': ['src/config'],
+  // Of the service the page has what is pure: its words for rules and its ledger.
+  ui: ['src/ledger', 'src/export/rules.ts'],
 };
 
 /** Parts without I/O, and the little that they may use of Node and of packages. */
@@ -37,6 +39,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   'src/ledger': ['node:crypto'],
   'src/addresses': ['node:net', 'ipaddr.js'],
   client: [],
+  ui: ['preact', 'preact/hooks', '@preact/signals', 'uplot', 'uplot/dist/uPlot.min.css'],
 };
 
 const IMPORT =
@@ -54,7 +57,7 @@ function importsOf(file: string): string[] {
 }
 
 function productionFiles(): string[] {
-  const files = globSync('{src,client,client-arbiter}/**/*.ts', { cwd: ROOT });
+  const files = globSync('{src,client,client-arbiter,ui/src}/**/*.{ts,tsx}', { cwd: ROOT });
   return files.filter((file) => !/\.test\.ts$|\/support\/|node_modules/.test(file));
 }
 
@@ -98,6 +101,8 @@ it('would object to what breaks the rule', () => {
     ['src/config/parse.ts', '../store/sqlite/writer.ts'],
     ['src/arbiter/zest.ts', '../macaroon/codec.ts'],
     ['client/index.ts', '../src/export/job.ts'],
+    ['ui/src/app.tsx', '../../src/export/job-store.ts'],
+    ['ui/src/app.tsx', 'node:fs'],
     ['client-arbiter/index.ts', '../src/keys/ring.ts'],
   ] as const) {
     assert.notEqual(objection(file, imported), null, `${file} -> ${imported}`);

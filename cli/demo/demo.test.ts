@@ -142,7 +142,10 @@ suite('export-service demo', { concurrency: 2 }, () => {
     assert.equal(answer.state, 'Finished');
 
     const [, received = ''] = await printed(run, /curl -sS --cacert \S+ (\S+\/received)\n/);
-    assert.equal(((await (await trustingFetch(received)).json()) as unknown[]).length, 2);
+    const deliveries = (await (await trustingFetch(received)).json()) as { body: string }[];
+    const texts = deliveries.map((delivery) => Buffer.from(delivery.body, 'base64').toString());
+    assert.ok(texts.includes('{"hello":"world"}'));
+    await printed(run, /https:\/\/127\.0\.0\.1:\d+\/ui\/#code=[\w-]{43}\n/);
 
     run.child.kill('SIGINT');
     assert.equal(await run.code, 0);

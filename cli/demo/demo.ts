@@ -26,6 +26,7 @@ import { Paint, printable } from '../terminal.ts';
 import { Box } from './box.ts';
 import { DemoError, DemoProcess } from './demo-process.ts';
 import type { Delivery } from './destination.ts';
+import { settleIn } from './household.ts';
 
 const SAMPLE = path.join('samples', 'day.json');
 const SERVICE = 'export-service';
@@ -49,7 +50,8 @@ const FLAGS: Flags = {
   keep: {
     names: ['--keep'],
     placeholder: null,
-    meaning: 'leave everything running until Ctrl-C, and print a curl line to export with',
+    meaning:
+      "leave everything running until Ctrl-C, with a few more apps, and print a link to the owner's page and a curl line to export with",
   },
   json: {
     names: ['--json'],
@@ -73,6 +75,8 @@ interface Stage {
   readonly service: DemoProcess;
   readonly destination: DemoProcess;
   readonly destinationUrl: string;
+  /** Of the service. */
+  readonly dataDir: string;
   readonly token: string;
 }
 
@@ -232,6 +236,7 @@ async function setStage(env: Env, page: Page, signal: AbortSignal): Promise<Stag
     service,
     destination,
     destinationUrl,
+    dataDir,
     token,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -417,7 +422,10 @@ function asJson({ steps, end, deliveries, isSame }: Trip, { name, bytes }: Sourc
 
 /** Resolves when the user has had enough; throws when something ends by itself before that. */
 async function keepRunning(stage: Stage, page: Page, signal: AbortSignal): Promise<void> {
+  const { box, service, destinationUrl, dataDir, fetch } = stage;
+  const link = await settleIn({ serviceUrl: service.url, dataDir, destinationUrl, fetch, signal });
   tellHowToExport(stage, page);
+  tellOwnerLink(link, box, page);
   const enough = new Promise<null>((resolve) => {
     if (signal.aborted) resolve(null);
     signal.addEventListener('abort', () => resolve(null), { once: true });
@@ -443,6 +451,13 @@ function tellHowToExport({ box, service, destination, destinationUrl, token }: S
   page.raw(`export EXPORT_URL=${service.url} DESTINATION=${destinationUrl}`);
   page.raw(`export NODE_EXTRA_CA_CERTS=${box.rootCaFile} SSL_CERT_FILE=${box.rootCaFile}`);
   page.raw(`export EXPORT_TOKEN=${token}`);
+  page.line();
+}
+
+function tellOwnerLink(link: string, { rootCaFile }: Box, page: Page): void {
+  page.title('What the owner of the box sees, and may stop (the link is good once, for ten minutes):');
+  page.raw(link);
+  page.text(`Your browser will warn you: it does not know this demo's certificate (${rootCaFile}).`);
   page.line();
 }
 

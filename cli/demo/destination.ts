@@ -1,7 +1,7 @@
 /**
  * The receiving end of `export-service demo`, a process of its own: what arrives here has truly left the service. The
  * file with its certificate and key is its only argument.
- * `POST /in` takes a delivery and answers with its size and hash; `GET /received` tells what came.
+ * `POST /in`, or a path below it, takes a delivery and answers with its size and hash; `GET /received` tells what came.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -19,6 +19,9 @@ export interface Delivery {
 /** The oldest go first, so that a demo that is kept running does not grow for ever. */
 const DELIVERIES_MAX = 20;
 const BODY_BYTES_MAX = 64 * 1_024 ** 2;
+
+/** Where deliveries go, and below it. */
+const IN = /^POST \/in(?:\/|$)/;
 
 const deliveries: Delivery[] = [];
 
@@ -52,7 +55,7 @@ const pem = readFileSync(process.argv[2] ?? '');
 const server = createServer({ cert: pem, key: pem }, (request, response) => {
   const route = `${request.method} ${request.url}`;
   if (route === 'GET /received') return answer(response, 200, deliveries);
-  if (route !== 'POST /in') return answer(response, 404, { error: 'POST /in or GET /received' });
+  if (!IN.test(route)) return answer(response, 404, { error: 'POST /in or GET /received' });
   take(request, response).catch(() => response.destroy());
 });
 

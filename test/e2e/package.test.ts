@@ -40,7 +40,7 @@ it('what npm pack gives installs in an empty directory and exports there', async
   try {
     const line = await firstLineOf(service);
     const url = /http:\S+/.exec(line)?.[0];
-    for (const path of ['/openapi.json', '/docs', '/docs/page.js', '/docs/page.css']) {
+    for (const path of ['/openapi.json', '/docs', '/docs/page.js', '/docs/page.css', '/ui/']) {
       assert.equal((await fetch(url + path)).status, 200, path);
     }
   } finally {

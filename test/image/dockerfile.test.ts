@@ -96,6 +96,7 @@ describe('.dockerignore', () => {
       'samples',
       'scripts',
       'src',
+      'ui',
       'LICENSE',
       'package.json',
     ];

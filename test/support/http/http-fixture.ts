@@ -35,7 +35,8 @@ const SIGNING_KEY: PublicSigningKey = {
   validUntil: null,
 };
 
-export interface FixtureOptions extends Pick<HttpServerParts, 'tls' | 'socketLimits' | 'eventStreamLimits'> {
+export interface FixtureOptions
+  extends Pick<HttpServerParts, 'tls' | 'socketLimits' | 'eventStreamLimits' | 'uiFolder'> {
   /** Left out, one of its own. */
   readonly clock?: ManualClock;
   /** Of the server; `limits` are the service's. */
@@ -54,6 +55,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  readonly bytes: Buffer;
   /** The body, read as JSON. */
   readonly json: WireExport & WireProblem & WireExport[];
 }
@@ -145,6 +147,7 @@ export class HttpFixture implements AsyncDisposable {
       ...(options.tls === undefined ? {} : { tls: options.tls }),
       ...(options.serverLimits === undefined ? {} : { limits: options.serverLimits }),
       ...(options.socketLimits === undefined ? {} : { socketLimits: options.socketLimits }),
+      ...(options.uiFolder === undefined ? {} : { uiFolder: options.uiFolder }),
       ...(options.eventStreamLimits === undefined ? {} : { eventStreamLimits: options.eventStreamLimits }),
     });
     const { port } = await server.listen('127.0.0.1', 0);
@@ -169,11 +172,13 @@ export class HttpFixture implements AsyncDisposable {
     });
     request.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body));
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
-    const text = Buffer.concat(await response.toArray()).toString();
+    const bytes = Buffer.concat(await response.toArray());
+    const text = bytes.toString();
     return {
       status: response.statusCode ?? 0,
       headers: response.headers,
       text,
+      bytes,
       get json() {
         return JSON.parse(text);
       },
