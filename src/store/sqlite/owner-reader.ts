@@ -66,13 +66,15 @@ export class OwnerReader implements Disposable {
   }
 
   summary(since: number, until: number): LaneSummary[] {
+    // Of everything, row after row is read faster than by an index.
+    const indexed = since > 0 ? 'INDEXED BY jobs_accepted' : 'NOT INDEXED';
     const ended = (state: keyof typeof STATE) => `count(*) FILTER (WHERE j.state = ${STATE[state]})`;
     const rows = this.#all(
       `SELECT l.client, l.destination, count(*) AS accepted, sum(j.data_bytes) AS bytes,
         min(j.accepted_at) AS first_at, max(j.accepted_at) AS last_at,
         ${ended('delivered')} AS delivered, ${ended('undeliverable')} AS undeliverable,
         ${ended('blocked')} AS blocked, ${ended('cancelled')} AS cancelled
-      FROM jobs j JOIN lanes l ON l.id = j.lane
+      FROM jobs j ${indexed} CROSS JOIN lanes l ON l.id = j.lane
       WHERE j.accepted_at >= ? AND j.accepted_at < ? GROUP BY j.lane ORDER BY last_at DESC`,
       since,
       until,
