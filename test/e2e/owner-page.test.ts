@@ -2,8 +2,8 @@
  * The owner's page in a real Chromium, over the whole service: what a person sees, and what they can do. Only the world
  * outside the box is played, so that it has names that people know.
  *
- * Method: one browser and one box for all; each test has a browser window of its own, with nothing in it, and leaves the box
- * as it found it. Nothing is waited for but conditions.
+ * Method: one browser and one box for all; each test begins with the page newly loaded, and leaves no rule behind. Nothing is
+ * waited for but conditions.
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -16,10 +16,14 @@ import { until } from '../support/until.ts';
 
 let browser: Browser;
 let box: OwnerBox;
+/** Signed in for all tests that are not about that: a window of its own takes a browser longer than most of them. */
+let owner: Reader;
 before(async () => {
   [browser, box] = await Promise.all([openBrowser(), OwnerBox.start()]);
   await liveSampleLife(box);
   ownRules = (await rulesOfBox()).map(({ id }) => id);
+  owner = await Reader.open(browser);
+  await owner.signIn(box);
 });
 after(async () => {
   await browser?.close();
@@ -44,6 +48,16 @@ async function forgetRules(): Promise<void> {
     if (!ownRules.includes(id)) await box.ask('DELETE', `/owner/rules/${id}`);
 }
 afterEach(forgetRules);
+
+/** The page, newly loaded, of the owner who is signed in. */
+async function openPage(): Promise<Page> {
+  const { page, complaints } = owner;
+  complaints.length = 0;
+  await page.goto('about:blank');
+  await page.goto(`${box.url}/ui/`);
+  await seen(page.getByRole('navigation'));
+  return page;
+}
 
 async function seen(locator: Locator): Promise<void> {
   await locator.first().waitFor({ timeout: PATIENCE_MS });
@@ -123,8 +137,7 @@ describe('signing in', () => {
 
 describe('a glance', () => {
   it('tells how much left, who sent it, where to, and what is worth a look', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await seen(page.getByText(/weather\.example\/readings does not take what is sent to it/));
     await seen(page.getByText(/It cannot be reached\. 5 items wait/));
     await seen(page.getByText('The limit for fitness-band is nearly used up.'));
@@ -135,8 +148,7 @@ describe('a glance', () => {
   });
 
   it('tells of the past weeks, by a chart, a sentence and a table', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     const { items } = await box.ask<{ items: { accepted: number }[] }>('GET', '/owner/summary');
     const all = items.reduce((sum, { accepted }) => sum + accepted, 0).toLocaleString('en-GB');
     await seen(page.getByText(`${all} items in four weeks.`));
@@ -147,12 +159,11 @@ describe('a glance', () => {
     await seen(page.getByText(/MB in four weeks\./));
     await page.getByRole('radio', { name: '4 weeks' }).check();
     await seen(page.locator('.app-card', { hasText: 'family-photos' }));
-    assert.deepEqual(reader.complaints, []);
+    assert.deepEqual(owner.complaints, []);
   });
 
   it('is searched by app and by place', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await seen(page.locator('.app-card'));
     await page.getByRole('searchbox', { name: 'Search apps and places' }).fill('weather.ex');
     await gone(page.locator('.app-card', { hasText: 'smart-meter' }));
@@ -164,8 +175,7 @@ describe('a glance', () => {
 
 describe('the activity', () => {
   it('is filtered by app, place and state, in an address that can be kept', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await page.getByRole('link', { name: 'Activity' }).click();
     await seen(page.locator('.row'));
     await page.getByLabel('App', { exact: true }).selectOption('sleep-diary');
@@ -182,8 +192,7 @@ describe('the activity', () => {
   });
 
   it('is read on by page, to its end', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await page.goto(`${box.url}/ui/#/exports?app=family-photos`);
     await seen(page.getByText('That is all there is.'));
     await page.goto(`${box.url}/ui/#/exports?app=smart-meter`);
@@ -197,8 +206,7 @@ describe('the activity', () => {
   });
 
   it('finds an item by its number, an app and a place by a part of its name', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     const [id = ''] = await box.send({ app: 'smart-meter', to: PLACES.energy, count: 1 });
     await page.goto(`${box.url}/ui/#/exports`);
     const search = page.getByRole('searchbox');
@@ -216,8 +224,7 @@ describe('the activity', () => {
   });
 
   it('leads to one item: what was tried, and what came of it', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await page.goto(`${box.url}/ui/#/exports?app=weather-station&state=Processing`);
     await page.locator('.row').first().click();
     await seen(page.getByRole('heading', { name: 'weather-station to weather.example/readings' }));
@@ -230,8 +237,7 @@ describe('the activity', () => {
 
 describe('stopping', () => {
   it('takes two presses to pause an app’s way to a place, and one to undo it', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     const what = 'smart-meter, grid.energy.example/v2/meters';
     await page.getByRole('button', { name: `Stop ${what}…` }).click();
     await page
@@ -256,8 +262,7 @@ describe('stopping', () => {
   });
 
   it('blocks a place for every app; what waited is gone, and unblocking can be undone', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await page.getByRole('button', { name: /^Stop smart-meter/ }).click();
     await page.getByText('grid.energy.example/v2/meters, whichever app sends').click();
     await page.getByRole('button', { name: /^Block/ }).click();
@@ -284,8 +289,7 @@ describe('stopping', () => {
   });
 
   it('limits an app; a limit that is no number is refused in words', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await page.getByRole('button', { name: 'Stop sleep-diary…' }).click();
     await page.getByRole('button', { name: /^Limit/ }).click();
     await page.getByLabel('At most').fill('many');
@@ -310,8 +314,7 @@ describe('stopping', () => {
   });
 
   it('pauses everything with one press; going on is asked for', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await page.getByRole('button', { name: 'Pause everything' }).click();
     await seen(page.getByText('Everything is paused.'));
     const [id = ''] = await box.send({ app: 'sleep-diary', to: PLACES.sleep, count: 1 });
@@ -328,8 +331,7 @@ describe('stopping', () => {
   });
 
   it('takes one item back, and sends another once more', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     const [waiting = ''] = await box.send({ app: 'weather-station', to: PLACES.weather, count: 1 });
     await page.goto(`${box.url}/ui/#/exports/${waiting}`);
     await page.getByRole('button', { name: 'Take it back' }).click();
@@ -351,8 +353,7 @@ describe('stopping', () => {
 
 describe('what happens is shown', () => {
   it('as it happens', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await page.goto(`${box.url}/ui/#/exports?app=new-app`);
     await seen(page.getByText('Nothing fits this choice.'));
     box.world.set('new.example', { kind: 'answers', status: 404 });
@@ -364,39 +365,36 @@ describe('what happens is shown', () => {
   });
 
   it('after the service was away and came back, on its own', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await seen(page.getByText('Live', { exact: true }));
     await box.stopService();
     await seen(page.getByText('Your box cannot be reached.'));
-    await reader.checkAccessibility('offline');
+    await owner.checkAccessibility('offline');
     // What is there stays to be read.
     await seen(page.locator('.app-card', { hasText: 'sleep-diary' }));
     await box.startService();
     await box.send({ app: 'born-meanwhile', to: PLACES.energy, count: 1 });
     await seen(page.locator('.app-card', { hasText: 'born-meanwhile' }));
     await gone(page.getByText('Your box cannot be reached.'));
-    assert.deepEqual(reader.complaints, []);
+    assert.deepEqual(owner.complaints, []);
   });
 
   it('after a laptop slept: what came meanwhile is there when it wakes', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await seen(page.getByText('Live', { exact: true }));
-    await reader.context.setOffline(true);
+    await owner.context.setOffline(true);
     await box.send({ app: 'while-asleep', to: PLACES.energy, count: 1 });
-    await reader.context.setOffline(false);
+    await owner.context.setOffline(false);
     await seen(page.locator('.app-card', { hasText: 'while-asleep' }));
   });
 
   it('what is done while the service is away is told to have failed, and can be tried again', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await seen(page.getByText('Live', { exact: true }));
-    await reader.context.setOffline(true);
+    await owner.context.setOffline(true);
     await page.getByRole('button', { name: 'Pause everything' }).click();
     await seen(page.getByText('Your box did not answer. Look whether it was done'));
-    await reader.context.setOffline(false);
+    await owner.context.setOffline(false);
     await page.getByRole('button', { name: 'Pause everything' }).click();
     await seen(page.getByText('Everything is paused.'));
     await forgetRules();
@@ -425,8 +423,7 @@ describe('a box in which nothing has happened', () => {
 
 describe('with the keyboard alone', () => {
   it('an app is paused, and the focus is where it was', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await seen(page.locator('.app-card'));
     const stop = page.getByRole('button', { name: 'Stop fitness-band, social.fitness.example/share…' });
     await page.keyboard.press('Tab');
@@ -439,13 +436,13 @@ describe('with the keyboard alone', () => {
     await gone(page.getByRole('dialog'));
     assert.equal(await focused(page), 'Stop…');
     await page.keyboard.press('Enter');
+    await seen(page.getByRole('dialog'));
     await page.keyboard.press('Enter');
     await seen(page.getByText('Paused: fitness-band to social.fitness.example/share.'));
   });
 
   it('a view that was changed to begins with its heading', async () => {
-    await using reader = await Reader.open(browser);
-    const page = await reader.signIn(box);
+    const page = await openPage();
     await tabTo(page, page.getByRole('link', { name: 'Your rules', exact: true }));
     await page.keyboard.press('Enter');
     await until(async () => (await focused(page)) === 'Your rules');

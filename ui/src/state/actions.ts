@@ -61,7 +61,8 @@ export async function attempt(act: () => Promise<void>): Promise<boolean> {
 
 async function postRule(rule: NewRule): Promise<Rule> {
   const made = await ask<Rule>('owner/rules', { method: 'POST', body: rule });
-  rules.update((known) => [made, ...known]);
+  // The events may have brought it before the answer did.
+  rules.update((known) => [made, ...known.filter(({ id }) => id !== made.id)]);
   afterRule();
   return made;
 }
