@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, statSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const ROOT = dirname(import.meta.dirname);
@@ -24,6 +24,18 @@ export function buildUi(folder = UI_FOLDER): void {
     },
   );
   if (status !== 0) throw new Error("The owner's page could not be built.");
+  writeFileSync(join(folder, 'licences.txt'), licences());
+}
+
+/** Packages whose code is in the page, and so passed on with it: their licences ask to come along. */
+const BUNDLED = ['preact', '@preact/signals', '@preact/signals-core', 'uplot'];
+
+function licences(): string {
+  const texts = BUNDLED.map((name) => {
+    const text = readFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), 'utf8');
+    return `${name}\n\n${text.trim()}\n`;
+  });
+  return texts.join('\n----\n\n');
 }
 
 /** Builds it unless it is newer than all that it is made from: several tests may come here at the same time. */
@@ -37,3 +49,5 @@ function isFresh(): boolean {
   const builtAt = statSync(page).mtimeMs;
   return globSync(SOURCES, { cwd: ROOT }).every((file) => statSync(join(ROOT, file)).mtimeMs <= builtAt);
 }
+
+if (import.meta.main) buildUi();
