@@ -154,10 +154,6 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE sealed_answers RENAME TO answers;
   `,
   `
-  -- What was accepted on a day, without reading all other days. It grows at its end only.
-  CREATE INDEX jobs_accepted ON jobs (accepted_at);
-  `,
-  `
   -- When it ended, in steady time: how long it is kept counts from then. Before version 4 only the wall clock's was known.
   ALTER TABLE jobs ADD COLUMN kept_since INTEGER;
   UPDATE jobs SET kept_since = finished_at WHERE finished_at IS NOT NULL;
@@ -226,6 +222,10 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE attempts ADD COLUMN tls_fingerprint TEXT;
   -- How many payload bytes may have left; null when nobody knows.
   ALTER TABLE attempts ADD COLUMN bytes INTEGER;
+  `,
+  `
+  -- What was accepted on a day, without reading all other days. It grows at its end only.
+  CREATE INDEX jobs_accepted ON jobs (accepted_at);
   `,
 ];
 
