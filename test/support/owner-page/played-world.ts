@@ -7,6 +7,8 @@ export type Manner =
   | { readonly kind: 'answers'; readonly status: number; readonly body?: string }
   | { readonly kind: 'fails'; readonly failure: Failure };
 
+const NOTHING_LEFT = { address: null, tlsFingerprint: null, bytes: 0 } as const;
+
 const OK: Manner = { kind: 'answers', status: 200, body: '{"ok":true}' };
 
 /**
@@ -23,14 +25,19 @@ export class PlayedWorld implements Deliverer {
     this.#manners.set(host, manner);
   }
 
-  async deliver({ lane }: ClaimedJob, _signal: AbortSignal, mayLeave: () => boolean): Promise<Delivery> {
-    if (!mayLeave()) return { outcome: { kind: 'stopped', sent: false }, address: null };
+  async deliver(
+    { lane, data }: ClaimedJob,
+    _signal: AbortSignal,
+    mayLeave: () => boolean,
+  ): Promise<Delivery> {
+    if (!mayLeave()) return { outcome: { kind: 'stopped', sent: false }, ...NOTHING_LEFT };
     const { host } = new URL(lane.destination);
     this.deliveries.push(host);
     const manner = this.#manners.get(host) ?? OK;
     if (manner.kind === 'fails')
-      return { outcome: { kind: 'failed', failure: manner.failure }, address: null };
+      return { outcome: { kind: 'failed', failure: manner.failure }, ...NOTHING_LEFT };
     const answer = { status: manner.status, body: manner.body ?? '', truncated: false };
-    return { outcome: { kind: 'answered', answer, retryAfterMs: null }, address: '93.184.215.14' };
+    const connected = { address: '93.184.215.14', tlsFingerprint: '5e'.repeat(32), bytes: data.byteLength };
+    return { outcome: { kind: 'answered', answer, retryAfterMs: null }, ...connected };
   }
 }
