@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
+import { type Chromium, packagedChromium } from './packaged-chromium.ts';
 
 /** Names under which systems have Chromium, or what is made from it. */
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
@@ -9,21 +9,32 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 /** As root Chromium has no sandbox to lock itself into. In tests only: nobody browses as root. */
 const ROOT_FLAGS = ['--no-sandbox'];
 
-/** Starts the system's Chromium. `CHROMIUM` names another one; where there is none, root gets Debian's. */
+/**
+ * Starts Chromium: the one that `CHROMIUM` names, else the one that comes with the packages, else the system's.
+ *
+ * @throws Error that says what to install
+ */
 export async function openBrowser(): Promise<Browser> {
   const isRoot = process.getuid?.() === 0;
-  return chromium.launch({
-    executablePath: findChromium() ?? installChromium(isRoot),
-    args: isRoot ? ROOT_FLAGS : [],
-  });
+  const { executablePath, env } = findChromium();
+  return chromium.launch({ executablePath, env: { ...process.env, ...env }, args: isRoot ? ROOT_FLAGS : [] });
 }
 
-function findChromium(): string | null {
+function findChromium(): Chromium {
   const given = process.env.CHROMIUM;
-  if (given !== undefined) return given;
+  if (given !== undefined) return { executablePath: given, env: {} };
+  const found = packagedChromium() ?? systemChromium();
+  if (found !== null) return found;
+  throw new Error(
+    "The tests of the owner's page need Chromium: install the package `chromium`, or name one with CHROMIUM=/path.",
+  );
+}
+
+function systemChromium(): Chromium | null {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const files = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
-  return files.find(isExecutable) ?? null;
+  const executablePath = files.find(isExecutable);
+  return executablePath === undefined ? null : { executablePath, env: {} };
 }
 
 function isExecutable(file: string): boolean {
@@ -33,18 +44,4 @@ function isExecutable(file: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** @throws Error that says what to install */
-function installChromium(isRoot: boolean): string {
-  if (isRoot) {
-    const options = { stdio: 'inherit', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const;
-    for (const words of [['update'], ['install', '--yes', '--no-install-recommends', 'chromium']])
-      spawnSync('apt-get', words, options);
-  }
-  const installed = findChromium();
-  if (installed !== null) return installed;
-  throw new Error(
-    "The tests of the owner's page need Chromium: install the package `chromium`, or name one with CHROMIUM=/path.",
-  );
 }
