@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { v7 as uuidV7 } from 'uuid';
 import { parseNetwork } from './addresses/network.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { CheckpointKeeper, type CheckpointObserver } from './checkpoints/checkpoint-keeper.ts';
@@ -37,6 +36,7 @@ import { SigningKeys } from './keys/signing-keys.ts';
 import { openDigest, openLedgerSeed, openMasterKey } from './keys/store-keys.ts';
 import { newOrigin, ORIGIN_RANDOM_BYTES } from './ledger/origin.ts';
 import { systemPeerNames } from './peer-names.ts';
+import { newId } from './new-id.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
 import { findServerTls } from './server-tls.ts';
 import { isFolder, listenError, makeFolder, usingSetting } from './start-up.ts';
@@ -156,7 +156,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     feed,
     clock,
     destinationPolicy: guard,
-    newId: uuidV7,
+    newId,
     digest: (data, attemptsMax) => digest(data, String(attemptsMax ?? '')),
     limits: {
       attemptsMax: config.attemptsMax,
@@ -173,7 +173,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     peerNames,
     onRuleChange: (change, rule) => ownerFeed.ruleChanged(change, rule),
     clock,
-    newId: uuidV7,
+    newId,
     ageMsMax: config.ageMsMax,
   });
   const purge = new Purge(store, clock, (forMs) =>

@@ -232,7 +232,7 @@ class IdleConnections {
 
   delete(connection: Connection): boolean {
     const kept = this.#byOrigin.get(connection.origin);
-    const at = kept?.indexOf(connection) ?? -1;
+    const at = kept?.lastIndexOf(connection) ?? -1;
     if (kept === undefined || at === -1) return false;
     kept.splice(at, 1);
     if (kept.length === 0) this.#byOrigin.delete(connection.origin);

@@ -10,8 +10,13 @@ import { failure, failureOf, InterimFloodError } from './failures.ts';
 import { readBody } from './response-body.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
-const IDLE_PER_ORIGIN_MAX_DEFAULT = 8;
+/**
+ * As many as attempts are in flight by default: a connection that is closed after its answer has to be opened for the next
+ * export, which costs more than all the rest of an attempt, and with TLS many times that. They are kept for seconds only, and
+ * the origin had them open a moment ago.
+ */
 const IDLE_MAX_DEFAULT = 256;
+const IDLE_PER_ORIGIN_MAX_DEFAULT = IDLE_MAX_DEFAULT;
 
 export interface HttpDelivererOptions {
   readonly clock: Clock;
@@ -27,7 +32,7 @@ export interface HttpDelivererOptions {
   readonly destinationCa: string | null;
   /** The port that this service listens on itself, so that nothing is delivered there; null while it does not. */
   readonly ownPort?: () => number | null;
-  /** Unused connections kept to one origin, default 8. */
+  /** Unused connections kept to one origin, default 256. */
   readonly idlePerOriginMax?: number;
   /** Unused connections kept at all, default 256. */
   readonly idleMax?: number;
