@@ -6,22 +6,14 @@
  * The same service runs with everything, and with parts taken away (bench/without.ts), in turns within one run: A B C,
  * A B C, … Medians over the rounds; CPU time, so that what else the machine does counts as little as it can.
  */
-import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Agent } from 'undici';
-import { LAUNCHER, TEST_FLAGS, tokenFor } from '../test/support/service.ts';
-import { TemporaryDirectory } from '../test/support/temporary-store.ts';
+import { measureTrip, TRIP_EXPORTS } from './suites/trip.ts';
+import { type Figures, median } from './support/statistics.ts';
 import { type BenchPart, WITHOUT_VARIABLE } from './without.ts';
 
-const CONNECTIONS = 64;
 const LANES = 1_000;
-const DATA = `"${'x'.repeat(1_022)}"`;
-/** Of the system's clock for processes, which /proc tells in. */
-const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK']));
 
 const { values } = parseArgs({
   options: {
@@ -48,103 +40,8 @@ const environment = (parts: readonly BenchPart[]) =>
 
 // -- the whole trip -----------------------------------------------------------------------------------------------------
 
-interface Trip {
-  /** CPU time per export of the service, and of all processes, in microseconds. */
-  readonly service: number;
-  readonly all: number;
-  readonly exportsPerSecond: number;
-}
-
-/** Seconds of CPU time of a process so far, all its threads together. */
-function cpuSeconds({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-async function firstLine(child: ChildProcess): Promise<string> {
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`A process of the bench ended with ${code}.`);
-  });
-  ended.catch(() => {});
-  const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];
-  return line;
-}
-
-async function trip(parts: readonly BenchPart[]): Promise<Trip> {
-  using directory = new TemporaryDirectory();
-  const options: SpawnOptions = { stdio: ['ignore', 'pipe', 'ignore'] };
-  const destination = spawn(process.execPath, [file('encryption-destination.ts')], options);
-  const args = ['serve', '--port', '0', '--data-dir', directory.path, ...TEST_FLAGS];
-  const service = spawn(process.execPath, [...PRELOAD, LAUNCHER, ...args], {
-    ...options,
-    env: environment(parts),
-  });
-  try {
-    const port = await firstLine(destination);
-    const url = /http:\S+/.exec(await firstLine(service))?.[0] ?? '';
-    const load = new Load(url, `http://127.0.0.1:${port}/in`);
-    await load.run(exports / 5);
-    const before = [cpuSeconds(service), cpuSeconds(destination), process.cpuUsage()] as const;
-    const startedAt = performance.now();
-    await load.run(exports);
-    const seconds = (performance.now() - startedAt) / 1_000;
-    const used = cpuSeconds(service) - before[0];
-    const own = process.cpuUsage(before[2]);
-    const others = cpuSeconds(destination) - before[1] + (own.user + own.system) / 1e6;
-    await load.close();
-    return {
-      service: (used / exports) * 1e6,
-      all: ((used + others) / exports) * 1e6,
-      exportsPerSecond: exports / seconds,
-    };
-  } finally {
-    for (const child of [service, destination]) {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
-  }
-}
-
-/** Exports over as many connections as there are, each waited for to its end. */
-class Load {
-  readonly #agent = new Agent({ connections: CONNECTIONS, pipelining: 1 });
-  readonly #url: string;
-  readonly #lanes: { readonly token: string; readonly body: string }[];
-  #next = 0;
-
-  constructor(url: string, destination: string) {
-    this.#url = url;
-    this.#lanes = Array.from({ length: LANES }, (_, n) => {
-      const uri = `${destination}/${n}`;
-      return { token: tokenFor({ destination: uri }), body: JSON.stringify({ uri, data: DATA }) };
-    });
-  }
-
-  async run(count: number): Promise<void> {
-    const end = this.#next + count;
-    const worker = async (): Promise<void> => {
-      while (this.#next < end) await this.#exportOne(this.#next++);
-    };
-    await Promise.all(Array.from({ length: CONNECTIONS }, worker));
-  }
-
-  async close(): Promise<void> {
-    await this.#agent.close();
-  }
-
-  async #exportOne(n: number): Promise<void> {
-    const { token, body } = this.#lanes[n % LANES] as { token: string; body: string };
-    const { statusCode, body: answer } = await this.#agent.request({
-      origin: this.#url,
-      path: '/export',
-      method: 'POST',
-      headers: { 'x-api-key': token, prefer: 'wait=60' },
-      body,
-    });
-    const { state } = (await answer.json()) as { state?: string };
-    if (statusCode !== 200 || state !== 'Finished') throw new Error(`answered ${statusCode}, ${state}`);
-  }
+function trip(parts: readonly BenchPart[]): Promise<Figures> {
+  return measureTrip('ours', { lanes: LANES, wait: false }, exports / TRIP_EXPORTS, { without: parts });
 }
 
 // -- the store alone ----------------------------------------------------------------------------------------------------
@@ -186,15 +83,8 @@ async function compare<T extends object>(
   }
 }
 
-function median(numbers: number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-}
-
 if (!values['store-only']) {
-  await compare(
-    `whole trip, ${exports} exports of 1 KiB, ${CONNECTIONS} connections, ${LANES} lanes, µs CPU`,
-    trip,
-  );
+  await compare(`whole trip, ${exports} exports of 1 KiB, ${LANES} lanes, µs CPU`, trip);
 }
 await compare('store, 1 KiB, 64 a commit, µs', (parts) => store(parts, 1_024, exports * 2, 64));
 await compare('store, 64 KiB, 16 a commit, µs', (parts) => store(parts, 65_536, exports / 10, 16));

@@ -12,7 +12,7 @@ const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) =>
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
     JSON.parse(Buffer.concat(chunks).toString());
-    if (request.url === '/lp/export') return;
+    if (request.url?.startsWith('/lp/export')) return;
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': ANSWER.length });
     response.end(ANSWER);
   });

@@ -6,7 +6,8 @@ import { type Figures, inTurns } from '../support/statistics.ts';
 
 /** Exports of a run, for each contender: enough for some seconds. */
 const EXPORTS: Partial<Record<ContenderName, number>> = { 'pg-boss': 8_000, 'graphile-worker': 8_000 };
-const EXPORTS_DEFAULT = 30_000;
+/** The same for ours. */
+export const TRIP_EXPORTS = 30_000;
 const LOOK_EVERY_MS = 10;
 
 export interface TripWay {
@@ -23,7 +24,7 @@ export async function measureTrip(
   options: ContenderOptions = {},
 ): Promise<Figures> {
   await using scene = await openScene(name, options);
-  const exports = Math.floor((EXPORTS[name] ?? EXPORTS_DEFAULT) * scale);
+  const exports = Math.floor((EXPORTS[name] ?? TRIP_EXPORTS) * scale);
   await run(scene, lanes, wait, Math.floor(exports / 4), 0);
   const done = Math.floor(exports / 4);
   const startedAt = performance.now();

@@ -77,8 +77,8 @@ export function postgresBinary(name: string): string {
   return join(ROOT, path);
 }
 
-export function hasRedis(): boolean {
-  return (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, 'redis-server')));
+export function hasProgram(name: string): boolean {
+  return (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, name)));
 }
 
 function disposed<T extends { readonly process: BenchProcess }>(
