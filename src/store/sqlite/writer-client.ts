@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ExportError } from '../../export/errors.ts';
-import type { BatchDone, Operation, ResultOf } from './operations.ts';
-import { pack, payloadBytes, withPayloads } from './packing.ts';
+import type { Operation, ResultOf } from './operations.ts';
+import { type PackedDone, pack, payloadBytes, unpackDone } from './packing.ts';
 import type { StoreLimits } from './space.ts';
 import { damagedStoreError, isDamage, isFull, isOutOfRoom, isRolledBackForSure } from './sqlite-errors.ts';
 import type { FromWriter, ToWriter, WriterData } from './writer-thread.ts';
@@ -109,8 +109,8 @@ export class WriterClient {
       return;
     }
     this.#underWay = this.#waiting.splice(0, batchLength(this.#waiting));
-    const { packed, payloads } = pack(this.#underWay.map(({ operation }) => operation));
-    this.#post({ kind: 'batch', packed, payloads }, [payloads]);
+    const batch = pack(this.#underWay.map(({ operation }) => operation));
+    this.#post({ kind: 'batch', batch }, [batch.bytes]);
   }
 
   #receive(message: FromWriter): void {
@@ -119,18 +119,13 @@ export class WriterClient {
     if (this.#waiting.length > 0 || this.#exit !== null) this.#schedule();
   }
 
-  #resolve(done: BatchDone): void {
+  #resolve(packed: PackedDone): void {
     const batch = this.#takeUnderWay();
+    const operations = batch.map(({ operation }) => operation);
+    const done = unpackDone(packed, operations);
     // What the writer left for another transaction comes next.
     this.#waiting.unshift(...batch.splice(done.results.length));
-    for (const [index, { operation, resolve }] of batch.entries()) {
-      const result = done.results[index];
-      resolve(
-        operation.kind === 'insert'
-          ? withPayloads(result as ResultOf<typeof operation>, operation.jobs)
-          : result,
-      );
-    }
+    for (const [index, { resolve }] of batch.entries()) resolve(done.results[index]);
     if (done.changed.length > 0) this.#events.onChange(done.changed);
     if (done.ledgerSize !== null) this.#events.onAppended(done.ledgerSize);
   }

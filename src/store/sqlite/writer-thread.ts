@@ -1,6 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { BatchDone } from './operations.ts';
-import { type PackedOperation, unpack, withoutPayloads } from './packing.ts';
+import { type PackedBatch, type PackedDone, packDone, unpack } from './packing.ts';
 import type { StoreLimits } from './space.ts';
 import { sqliteCode } from './sqlite-errors.ts';
 import { SqliteWriter } from './writer.ts';
@@ -12,20 +11,19 @@ export interface WriterData {
 }
 
 /** What the main thread sends: a batch for one transaction, or the request to close. */
-export type ToWriter =
-  | { readonly kind: 'batch'; readonly packed: PackedOperation[]; readonly payloads: ArrayBuffer }
-  | { readonly kind: 'close' };
+export type ToWriter = { readonly kind: 'batch'; readonly batch: PackedBatch } | { readonly kind: 'close' };
 
 /** What the writer answers, once for each message and once when it is ready. */
 export type FromWriter =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'done'; readonly done: BatchDone }
+  | { readonly kind: 'done'; readonly done: PackedDone }
   | { readonly kind: 'failed'; readonly message: string; readonly sqliteCode: number | null };
 
 const port = parentPort;
 if (port === null) throw new Error('writer-thread is to be started as a worker thread.');
 
-const answer = (message: FromWriter): void => port.postMessage(message);
+const answer = (message: FromWriter, transfer: ArrayBuffer[] = []): void =>
+  port.postMessage(message, transfer);
 
 function failure(error: unknown): FromWriter {
   const message = error instanceof Error ? error.message : String(error);
@@ -41,8 +39,9 @@ function open({ path, limits }: WriterData): void {
       return;
     }
     try {
-      const done = writer.run(unpack(message.packed, message.payloads));
-      answer({ kind: 'done', done: withoutPayloads(done) });
+      const operations = unpack(message.batch);
+      const done = packDone(writer.run(operations), operations);
+      answer({ kind: 'done', done }, [done.packedResults.bytes]);
     } catch (error) {
       answer(failure(error));
     }
