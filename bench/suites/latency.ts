@@ -37,7 +37,7 @@ async function measure(way: Way, scale: number): Promise<Figures> {
 
 async function report(options: BenchOptions): Promise<Report> {
   const ways = WAYS.filter(
-    (way) => options.only.length === 0 || CONTENDER[way] === 'ours' || options.only.includes(way),
+    (way) => options.only.length === 0 || CONTENDER[way] === 'ours' || options.only.includes(CONTENDER[way]),
   );
   const results = await inTurns(
     ways,
