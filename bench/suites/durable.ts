@@ -75,7 +75,8 @@ export const durable: Bench = {
   async run({ only }) {
     const rows = [];
     for (const name of TRACED) {
-      if (only.length === 0 || name === 'ours' || only.includes(name)) rows.push({ name, runs: [await trace(name)] });
+      if (only.length === 0 || name === 'ours' || only.includes(name))
+        rows.push({ name, runs: [await trace(name)] });
     }
     const part = (runs: readonly Figures[]) =>
       runs.map((run) => (run['flushed before'] ?? 0) / (run.answers ?? 0));
