@@ -57,6 +57,7 @@ export default defineConfig({
           { text: 'The life of an export', link: '/state-machine' },
           { text: 'The ledger', link: '/ledger' },
           { text: 'What the owner decides', link: '/owner' },
+          { text: "The owner's page", link: '/owner-page' },
           { text: 'Privacy', link: '/privacy' },
           { text: 'Reliability, with evidence', link: '/reliability' },
           { text: 'Security', link: '/security' },
