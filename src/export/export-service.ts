@@ -423,7 +423,7 @@ function insertRefusal(
     case 'store_full':
       return new ExportError(
         reason,
-        'The store has reached its ceiling (--store-bytes-max). Nothing was queued.',
+        'The store is full: it has reached its ceiling (--store-bytes-max), or its disk has no more room. Nothing was queued.',
       );
   }
 }
