@@ -35,6 +35,8 @@ import { OwnerSessions } from './keys/owner-sessions.ts';
 import { SigningKeys } from './keys/signing-keys.ts';
 import { openDigest, openLedgerSeed, openMasterKey } from './keys/store-keys.ts';
 import { newOrigin, ORIGIN_RANDOM_BYTES } from './ledger/origin.ts';
+import { type NameSources, systemNames } from './names/look-up.ts';
+import { NameResolver } from './names/name-resolver.ts';
 import { newId } from './new-id.ts';
 import { systemPeerNames } from './peer-names.ts';
 import { findRootKeySource, type RootKeys } from './root-keys.ts';
@@ -59,6 +61,7 @@ export interface Overrides {
   readonly random?: () => number;
   readonly store?: JobStore;
   readonly deliverer?: Deliverer;
+  readonly nameSources?: NameSources;
 }
 
 /** A running service. Disposing it is a clean stop; disposing it twice is harmless. */
@@ -83,7 +86,8 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   // Whatever a setting can get wrong comes before the store is made or touched.
   const openRootKeys = await findRootKeySource(config, clock);
   const tls = await findServerTls(config);
-  const guard = egressGuardOf(config);
+  const names = cleanup.use(new NameResolver({ sources: overrides.nameSources ?? systemNames(), clock }));
+  const guard = egressGuardOf(config, names);
   const mirrors = config.checkpointTo.map(placeOf);
   const retryPolicy = { retryBaseMs: config.retryBaseMs };
   let ownPort: number | null = null;
@@ -320,10 +324,11 @@ async function openStore(config: Config, onDeath: (error: Error) => void): Promi
   return SqliteJobStore.open(config.store.path, onDeath, limits);
 }
 
-function egressGuardOf(config: Config): EgressGuard {
+function egressGuardOf(config: Config, names: NameResolver): EgressGuard {
   return createEgressGuard({
     allowHttp: config.allowHttp,
     allowNetworks: config.allowNetworks.map(parseNetwork),
+    resolver: names.lookup,
   });
 }
 

@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/addresses': [],
   client: [],
   'client-arbiter': ['src/arbiter', 'src/export/clock.ts'],
+  'src/names': ['src/export/clock.ts'],
   'src/auth': ['src/export', 'src/macaroon'],
   'src/checkpoints': ['src/export', 'src/ledger'],
   'src/store': ['src/export', 'src/ledger'],

@@ -6,6 +6,7 @@ import {
   type TestDestination,
 } from '../../test/support/destinations/destination.ts';
 import * as nasty from '../../test/support/destinations/nasty.ts';
+import { noNames } from '../../test/support/names/no-names.ts';
 import { until } from '../../test/support/until.ts';
 import { parseNetwork } from '../addresses/network.ts';
 import { type Connection, ConnectionPool, type PoolLimits } from './connection-pool.ts';
@@ -16,7 +17,11 @@ import { createEgressGuard } from './egress-guard.ts';
 const NEVER_MS = 600_000;
 
 function poolWith(limits: Partial<PoolLimits> = {}): ConnectionPool {
-  const guard = createEgressGuard({ allowHttp: true, allowNetworks: [parseNetwork('127.0.0.0/8')] });
+  const guard = createEgressGuard({
+    allowHttp: true,
+    allowNetworks: [parseNetwork('127.0.0.0/8')],
+    resolver: noNames,
+  });
   const connector = new Connector({ guard, destinationCa: null });
   return new ConnectionPool(connector, { idlePerOriginMax: 8, idleMax: 8, idleMs: NEVER_MS, ...limits });
 }

@@ -7,13 +7,14 @@ import { describe, it } from 'node:test';
 import { certificate, TEST_CA } from '../../test/support/destinations/certificates.ts';
 import { startDestination, type TestDestination } from '../../test/support/destinations/destination.ts';
 import * as nasty from '../../test/support/destinations/nasty.ts';
+import { noNames } from '../../test/support/names/no-names.ts';
 import { parseNetwork } from '../addresses/network.ts';
 import { Connector } from './connector.ts';
 import { AddressRefusedError, createEgressGuard, type EgressGuard } from './egress-guard.ts';
 
 const LOOPBACK = [parseNetwork('127.0.0.0/8')];
-const strict = createEgressGuard({ allowHttp: true, allowNetworks: [] });
-const open = createEgressGuard({ allowHttp: true, allowNetworks: LOOPBACK });
+const strict = createEgressGuard({ allowHttp: true, allowNetworks: [], resolver: noNames });
+const open = createEgressGuard({ allowHttp: true, allowNetworks: LOOPBACK, resolver: noNames });
 
 /** As if a version of Node connected to what the lookup had not decided about. */
 function withoutLookup(guard: EgressGuard, address: string): EgressGuard {

@@ -3,6 +3,7 @@ import type { LookupAddress } from 'node:dns';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
+import { noNames } from '../../test/support/names/no-names.ts';
 import { type Network, parseNetwork } from '../addresses/network.ts';
 import {
   AddressRefusedError,
@@ -241,7 +242,7 @@ describe('classifyAddress', () => {
 });
 
 describe('refusal of a URL', () => {
-  const strict = createEgressGuard({ allowHttp: false, ...NOTHING_OPEN });
+  const strict = createEgressGuard({ allowHttp: false, ...NOTHING_OPEN, resolver: noNames });
   const refusal = (url: string, guard = strict): string | null => guard.refusal(new URL(url));
 
   it('lets names pass, whatever they resolve to', () => {
@@ -252,7 +253,7 @@ describe('refusal of a URL', () => {
   });
 
   it('demands https:, or http: where that is allowed', () => {
-    const lax = createEgressGuard({ allowHttp: true, ...NOTHING_OPEN });
+    const lax = createEgressGuard({ allowHttp: true, ...NOTHING_OPEN, resolver: noNames });
     assert.match(refusal('http://example.org/') ?? '', /https:/);
     assert.equal(refusal('http://example.org/', lax), null);
     for (const url of [
@@ -357,7 +358,11 @@ describe('refusal of a URL', () => {
   }
 
   it('lets a literal address pass that is in a named network', () => {
-    const guard = createEgressGuard({ allowHttp: true, ...allow('127.0.0.0/8', '::1/128') });
+    const guard = createEgressGuard({
+      allowHttp: true,
+      ...allow('127.0.0.0/8', '::1/128'),
+      resolver: noNames,
+    });
     assert.equal(refusal('http://127.1:8080/', guard), null);
     assert.equal(refusal('http://[::1]:8080/', guard), null);
     assert.notEqual(refusal('http://10.0.0.1/', guard), null);
@@ -425,7 +430,7 @@ describe('lookup', () => {
 });
 
 describe('assertLiteralAllowed', () => {
-  const guard = createEgressGuard({ allowHttp: false, ...NOTHING_OPEN });
+  const guard = createEgressGuard({ allowHttp: false, ...NOTHING_OPEN, resolver: noNames });
 
   it('judges addresses and leaves names to lookup', () => {
     assert.throws(() => assertLiteralAllowed('127.0.0.1', guard), AddressRefusedError);

@@ -1,4 +1,4 @@
-import { lookup as dnsLookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
+import type { LookupAddress, LookupAllOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { contains, type Ip, type Network, parseNetwork } from '../addresses/network.ts';
@@ -206,7 +206,10 @@ export class NameResolutionError extends Error {
   }
 }
 
-/** Resolves a name to all its addresses; the part of `dns.lookup` that is needed. */
+/**
+ * Resolves a name to all its addresses, as `dns.lookup` does, which is not for this: it takes a thread of libuv's pool
+ * for as long as a name's servers are silent, and of those all lanes together have two.
+ */
 export type Resolver = (
   hostname: string,
   options: LookupAllOptions,
@@ -216,8 +219,7 @@ export type Resolver = (
 export interface EgressGuardOptions {
   readonly allowHttp: boolean;
   readonly allowNetworks: readonly Network[];
-  /** Default: the system's resolver. */
-  readonly resolver?: Resolver;
+  readonly resolver: Resolver;
 }
 
 /** Decides where we may connect: by the URL when an export is taken, by the address when a connection is opened. */
@@ -237,7 +239,7 @@ export function createEgressGuard(options: EgressGuardOptions): EgressGuard {
   return {
     classify,
     refusal: (url) => schemeRefusal(url, options.allowHttp) ?? partsRefusal(url, classify),
-    lookup: guardedLookup(options.resolver ?? dnsLookup, classify),
+    lookup: guardedLookup(options.resolver, classify),
   };
 }
 

@@ -6,10 +6,14 @@ import { certificate, TEST_CA } from '../../test/support/destinations/certificat
 import { answerText, startDestination } from '../../test/support/destinations/destination.ts';
 import * as nasty from '../../test/support/destinations/nasty.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
+import { NameServer } from '../../test/support/names/name-server.ts';
+import { noNames } from '../../test/support/names/no-names.ts';
 import { type Network, parseNetwork } from '../addresses/network.ts';
 import type { Delivery } from '../export/deliverer.ts';
 import type { FailureCode } from '../export/job.ts';
 import type { ClaimedJob } from '../export/job-store.ts';
+import { systemNames } from '../names/look-up.ts';
+import { LOOKUP_MS_MAX, NameResolver } from '../names/name-resolver.ts';
 import { createEgressGuard, type Resolver } from './egress-guard.ts';
 import { HttpDeliverer, type HttpDelivererOptions } from './http-deliverer.ts';
 
@@ -31,10 +35,10 @@ class Fixture implements AsyncDisposable {
   /** What is answered when a request is about to be opened. */
   mayLeave = true;
 
-  constructor({ resolver, allowNetworks = [LOOPBACK], allowHttp = true, ...options }: Setup = {}) {
+  constructor({ resolver = noNames, allowNetworks = [LOOPBACK], allowHttp = true, ...options }: Setup = {}) {
     this.deliverer = new HttpDeliverer({
       clock: this.clock,
-      guard: createEgressGuard({ allowHttp, allowNetworks, ...(resolver && { resolver }) }),
+      guard: createEgressGuard({ allowHttp, allowNetworks, resolver }),
       signer: { sign: async ({ id, timestampSeconds, body }) => `${id}|${timestampSeconds}|${body.length}` },
       version: '9.8.7',
       attemptTimeoutMs: TIMEOUT_MS,
@@ -551,9 +555,35 @@ describe('the egress guard', () => {
 
   it('asks about localhost like about any name', async () => {
     await using destination = await nasty.answers();
-    await using fixture = new Fixture({ allowNetworks: [] });
+    using names = new NameResolver({ sources: systemNames(), clock: new ManualClock() });
+    await using fixture = new Fixture({ resolver: names.lookup, allowNetworks: [] });
     assertFailed(await fixture.deliver(named(destination.url, 'localhost')), 'address_refused', /loopback/);
     assert.equal(destination.connections, 0);
+  });
+
+  it('a name whose servers are silent holds up no other destination', async () => {
+    const silent = Array.from({ length: 8 }, (_, index) => `silent-${index}.test`);
+    await using server = await NameServer.start({
+      ...Object.fromEntries(silent.map((name) => [name, 'silent'] as const)),
+      'destination.test': ['127.0.0.1'],
+    });
+    const clock = new ManualClock();
+    using names = new NameResolver({ sources: server.sources, clock });
+    await using destination = await nasty.answers();
+    await using fixture = new Fixture({ resolver: names.lookup });
+    const held = silent.map((name) => fixture.deliver(named(destination.url, name)));
+    await Promise.all(silent.map((name) => server.asked(name)));
+
+    assertAnswered(await fixture.deliver(named(destination.url)), 200, 'ok');
+
+    clock.advance(LOOKUP_MS_MAX);
+    for (const delivery of await Promise.all(held)) {
+      assertFailed(
+        delivery,
+        'dns_failed',
+        /^The name "silent-\d\.test" could not be resolved \(ETIMEOUT\)\.$/,
+      );
+    }
   });
 
   it('refuses a literal address, which no lookup ever sees', async () => {

@@ -5,6 +5,7 @@ import { NetworkError, parseNetwork } from '../../../src/addresses/network.ts';
 import { createEgressGuard, hostOf } from '../../../src/delivery/egress-guard.ts';
 import { parseDestination } from '../../../src/export/destination.ts';
 import { ExportError } from '../../../src/export/errors.ts';
+import { noNames } from '../../support/names/no-names.ts';
 import { type FuzzTarget, mustBe } from '../target.ts';
 
 /** Written down once more, for another matcher, so that a slip in one of the two shows. */
@@ -35,7 +36,7 @@ for (const cidr of [
 }
 
 export function open(): FuzzTarget {
-  const guard = createEgressGuard({ allowHttp: false, allowNetworks: [] });
+  const guard = createEgressGuard({ allowHttp: false, allowNetworks: [], resolver: noNames });
   return {
     seeds: [
       ...[

@@ -7,6 +7,7 @@ import { HttpDeliverer } from '../../../src/delivery/http-deliverer.ts';
 import { systemClock } from '../../../src/export/clock.ts';
 import type { ClaimedJob } from '../../../src/export/job-store.ts';
 import { startDestination } from '../../support/destinations/destination.ts';
+import { noNames } from '../../support/names/no-names.ts';
 import type { FuzzTarget } from '../target.ts';
 
 const BODY_BYTES_MAX = 1_000;
@@ -18,7 +19,11 @@ export async function open(): Promise<FuzzTarget> {
   const destination = await startDestination({ onRequest: (socket) => socket.end(answer) });
   const deliverer = new HttpDeliverer({
     clock: systemClock,
-    guard: createEgressGuard({ allowHttp: true, allowNetworks: [parseNetwork('127.0.0.0/8')] }),
+    guard: createEgressGuard({
+      allowHttp: true,
+      allowNetworks: [parseNetwork('127.0.0.0/8')],
+      resolver: noNames,
+    }),
     signer: { sign: async () => 'v1a,x' },
     version: '0',
     attemptTimeoutMs: 1_000,
