@@ -36,8 +36,11 @@ describe('arbiterToken', () => {
     );
     // The service asks for its key, from then on there are tokens.
     const credentials = readCredentials(arbiter.secretsDir);
-    const clock = new ManualClock();
-    const service = await ArbiterClient.load({ endpoint, identity: 'export-service', credentials, clock });
+    const parts = { endpoint, identity: 'export-service', credentials, clock: new ManualClock() };
+    const service = await ArbiterClient.load({
+      ...parts,
+      resolve: () => assert.fail('an address is no name'),
+    });
     await service.fetchSecret(AbortSignal.timeout(60_000));
     assert.match(await token(), /^[\w=-]+$/);
     const strange = await errorOf(arbiterToken({ destination, endpoint, identity: 'other', secretsDir })());

@@ -8,6 +8,8 @@ import { ArbiterError } from '../src/arbiter/arbiter-error.ts';
 import { readCredentials } from '../src/arbiter/credentials.ts';
 import { ZEST_CODES, type ZestAnswer } from '../src/arbiter/zest.ts';
 import { type Clock, systemClock } from '../src/export/clock.ts';
+import { systemNames } from '../src/names/look-up.ts';
+import { NameResolver } from '../src/names/name-resolver.ts';
 
 export interface ArbiterTokenOptions {
   /** What the owner has agreed to, to the letter as in the app's manifest. */
@@ -84,8 +86,15 @@ function withDefaults(options: ArbiterTokenOptions): Asked {
 async function ask(asked: Asked, clock: Clock): Promise<string> {
   const { endpoint, identity, secretsDir } = asked;
   const credentials = readCredentials(secretsDir);
-  const client = await ArbiterClient.load({ endpoint, identity, credentials, clock });
-  return tokenOf(asked, await exchange(client, asked));
+  const names = new NameResolver({ sources: systemNames(), clock });
+  try {
+    const resolve = (host: string): Promise<string> => names.first(host);
+    const client = await ArbiterClient.load({ endpoint, identity, credentials, clock, resolve });
+    return tokenOf(asked, await exchange(client, asked));
+  } finally {
+    // A lookup that nobody waits for any more would keep the app from ending.
+    names[Symbol.dispose]();
+  }
 }
 
 /** The arbiter compares the caveats with those of the grant, so there is exactly the one that a box grants. */

@@ -83,10 +83,11 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const clock = overrides.clock ?? systemClock;
   const failure = Promise.withResolvers<Error>();
 
-  // Whatever a setting can get wrong comes before the store is made or touched.
-  const openRootKeys = await findRootKeySource(config, clock);
-  const tls = await findServerTls(config);
   const names = cleanup.use(new NameResolver({ sources: overrides.nameSources ?? systemNames(), clock }));
+
+  // Whatever a setting can get wrong comes before the store is made or touched.
+  const openRootKeys = await findRootKeySource(config, clock, names);
+  const tls = await findServerTls(config);
   const guard = egressGuardOf(config, names);
   const mirrors = config.checkpointTo.map(placeOf);
   const retryPolicy = { retryBaseMs: config.retryBaseMs };

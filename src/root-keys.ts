@@ -11,6 +11,7 @@ import { configuredRootKey } from './keys/configured-root-key.ts';
 import type { MasterKey } from './keys/master-key.ts';
 import { type RingChange, RootKeyRing } from './keys/root-key-ring.ts';
 import { openRootKey } from './keys/store-keys.ts';
+import type { NameResolver } from './names/name-resolver.ts';
 import { usingSetting } from './start-up.ts';
 import type { Log } from './telemetry/log.ts';
 
@@ -50,6 +51,7 @@ export interface RootKeysParts {
 export async function findRootKeySource(
   config: Config,
   clock: Clock,
+  names: Pick<NameResolver, 'first'>,
 ): Promise<(parts: RootKeysParts) => Promise<RootKeys>> {
   const given = usingSetting('--secret-file', () => configuredRootKey(config));
   if (given !== null) return async () => fixedRootKey(given);
@@ -61,6 +63,7 @@ export async function findRootKeySource(
     identity: config.name,
     credentials: usingSetting('--secrets-dir', () => readCredentials(config.secretsDir)),
     clock,
+    resolve: (hostname) => names.first(hostname),
   });
   return async (parts) => arbitersRootKeys(client, parts);
 }

@@ -17,7 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/ledger': [],
   'src/addresses': [],
   client: [],
-  'client-arbiter': ['src/arbiter', 'src/export/clock.ts'],
+  'client-arbiter': ['src/arbiter', 'src/names', 'src/export/clock.ts'],
   'src/names': ['src/export/clock.ts'],
   'src/auth': ['src/export', 'src/macaroon'],
   'src/checkpoints': ['src/export', 'src/ledger'],

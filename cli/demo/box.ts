@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -69,7 +70,13 @@ export class Box {
     const { serverKey } = readCredentials(this.secretsOf(SERVICE));
     const credentials = { token: Buffer.from(this.#managerKey), serverKey };
     const identity = 'container-manager';
-    const manager = await ArbiterClient.load({ endpoint, identity, credentials, clock: systemClock });
+    const manager = await ArbiterClient.load({
+      endpoint,
+      identity,
+      credentials,
+      clock: systemClock,
+      resolve: async (name) => assert.fail(`the demo's arbiter has an address and not the name ${name}`),
+    });
     const { code } = await manager.ask(asked(`/cm/${what}`, payload), signal);
     if (code !== ZEST_CODES.content) throw new DemoError(`The arbiter answered ${code} to ${what}.`);
   }

@@ -29,16 +29,22 @@ interface Setting {
 async function clientOf(
   { endpoint, secretsDir }: Pick<TestArbiter, 'endpoint' | 'secretsDir'>,
   changes: Partial<ArbiterCredentials & { identity: string; endpoint: string }> = {},
+  resolve: (hostname: string) => Promise<string> = async (name) => assert.fail(`${name} is looked up`),
 ): Promise<Setting> {
   const clock = new ManualClock();
   const { identity = 'export-service', ...others } = changes;
   const credentials = { ...readCredentials(secretsDir), ...others };
-  const parts = { endpoint: changes.endpoint ?? endpoint, identity, credentials, clock };
+  const parts = { endpoint: changes.endpoint ?? endpoint, identity, credentials, clock, resolve };
   return { client: await ArbiterClient.load(parts), clock };
 }
 
 function content(payload: string | Uint8Array): Misbehaviour {
   return answersBytes(encodeAnswer({ code: 69, contentFormat: 0, payload: Buffer.from(payload) }));
+}
+
+/** The same endpoint by a name. */
+function named(endpoint: string): string {
+  return endpoint.replace('127.0.0.1', 'arbiter.test');
 }
 
 /** The words of the error that asking ends with. */
@@ -52,14 +58,16 @@ async function refusal(asking: Promise<unknown>): Promise<string> {
   assert.fail('it brought a secret');
 }
 
-/** A TCP server on a free port, which does what `accept` does with each connection. */
+/** A TCP server, on a free port unless told otherwise, which does what `accept` does with each connection. */
 async function listen(
   accept: (socket: Socket) => void,
-): Promise<Server & AsyncDisposable & { endpoint: string }> {
-  const server = createServer(accept).listen(0, '127.0.0.1');
+  host = '127.0.0.1',
+  wantedPort = 0,
+): Promise<Server & AsyncDisposable & { endpoint: string; port: number }> {
+  const server = createServer(accept).listen(wantedPort, host);
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
-  return Object.assign(server, { endpoint: `tcp://127.0.0.1:${port}` });
+  return Object.assign(server, { endpoint: `tcp://${host}:${port}`, port });
 }
 
 /** Answers the first request with these frames, whatever it is. */
@@ -123,6 +131,43 @@ describe('asking for the secret', () => {
     await asking;
     socket.resume();
     if (!socket.closed) await once(socket, 'close');
+  });
+
+  it('resolves the name of the arbiter itself, anew for each ask: ZeroMQ could not be called off', async () => {
+    await using arbiter = await TestArbiter.start();
+    const asked: string[] = [];
+    const { client } = await clientOf(arbiter, { endpoint: named(arbiter.endpoint) }, async (name) => {
+      asked.push(name);
+      return '127.0.0.1';
+    });
+    await client.fetchSecret(never);
+    await client.fetchSecret(never);
+    assert.deepEqual(asked, ['arbiter.test', 'arbiter.test']);
+  });
+
+  it('finds an arbiter that has an IPv6 address alone', async () => {
+    await using arbiter = await TestArbiter.start();
+    const { client, clock } = await clientOf(
+      arbiter,
+      { endpoint: 'tcp://arbiter.test:1' },
+      async () => '::1',
+    );
+    const asking = refusal(client.fetchSecret(never));
+    await eventLoopTurns();
+    clock.advance(ASK_TIMEOUT_MS);
+    assert.match(await asking, /no connection/, 'ZeroMQ takes the endpoint; nobody is there');
+  });
+
+  it('can be called off while the name is looked up', async () => {
+    await using arbiter = await TestArbiter.start();
+    const endpoint = named(arbiter.endpoint);
+    const { client, clock } = await clientOf(arbiter, { endpoint }, () => new Promise(() => {}));
+    const reason = new Error('enough');
+    const enough = new AbortController();
+    const asking = assert.rejects(client.fetchSecret(enough.signal), reason);
+    enough.abort(reason);
+    await asking;
+    assert.equal(clock.scheduled, 0);
   });
 
   it('can be called off', async () => {
@@ -235,13 +280,25 @@ describe('when it brings none, the error says why and what to do', () => {
     assert.match(await asking, /no connection to the arbiter at tcp:\S+ within 5 s.*--arbiter/);
   });
 
-  it('a name that nobody has: the same', async () => {
+  it('a name that nobody has: says so at once', async () => {
     await using arbiter = await TestArbiter.start();
-    const { client, clock } = await clientOf(arbiter, { endpoint: 'tcp://arbiter.invalid:4444' });
+    const endpoint = 'tcp://arbiter.invalid:4444';
+    const notFound = Object.assign(new Error('no such name'), { code: 'ENOTFOUND' });
+    const { client } = await clientOf(arbiter, { endpoint }, () => Promise.reject(notFound));
+    assert.match(
+      await refusal(client.fetchSecret(never)),
+      /name "arbiter\.invalid" .* at tcp:\S+ could not be resolved \(ENOTFOUND\).*--arbiter/,
+    );
+  });
+
+  it('a name about which no server answers: says so, in the time that an ask has', async () => {
+    await using arbiter = await TestArbiter.start();
+    const endpoint = 'tcp://arbiter.invalid:4444';
+    const { client, clock } = await clientOf(arbiter, { endpoint }, () => new Promise(() => {}));
     const asking = refusal(client.fetchSecret(never));
-    await eventLoopTurns();
     clock.advance(ASK_TIMEOUT_MS);
-    assert.match(await asking, /no connection to the arbiter at tcp:\/\/arbiter\.invalid:4444/);
+    assert.match(await asking, /No name server .* tcp:\/\/arbiter\.invalid:4444 within 5 s/);
+    assert.equal(clock.scheduled, 0);
   });
 
   it("another key than the arbiter's: says that there was no handshake", async () => {
@@ -327,6 +384,49 @@ describe('watching the connection', () => {
     await eventLoopTurns();
     assert.equal(connections, 3);
     assert.equal(arbiter.asks, 1, 'watching asks for nothing');
+  });
+
+  it('looks where the arbiter is each time it has to connect again', async () => {
+    await using arbiter = await TestArbiter.start();
+    const port = Number(arbiter.endpoint.split(':').at(-1));
+    const near: Socket[] = [];
+    const relay = (socket: Socket): void => {
+      near.push(socket);
+      const far = socket.on('error', () => {}).pipe(connect(port, '127.0.0.1'));
+      far.on('error', () => {}).pipe(socket);
+    };
+    await using before = await listen(relay);
+    await using _after = await listen(relay, '127.0.0.2', before.port);
+    let address = '127.0.0.1';
+    const { client } = await clientOf(arbiter, { endpoint: named(before.endpoint) }, async () => address);
+    const connected = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let connections = 0;
+    using _watch = client.watch(() => connected[connections++]?.resolve());
+    await connected[0]?.promise;
+    address = '127.0.0.2';
+    before.close();
+    near[0]?.destroy();
+    await connected[1]?.promise;
+  });
+
+  it('asks again for a name that was not there, and not once it is closed', async () => {
+    await using arbiter = await TestArbiter.start();
+    let isThere = false;
+    let lookups = 0;
+    const { client, clock } = await clientOf(arbiter, { endpoint: named(arbiter.endpoint) }, async () => {
+      lookups += 1;
+      return isThere ? '127.0.0.1' : assert.fail('not yet');
+    });
+    const { promise: connected, resolve } = Promise.withResolvers<void>();
+    const watch = client.watch(resolve);
+    while (clock.scheduled === 0) await eventLoopTurns();
+    isThere = true;
+    clock.advance(1_000);
+    await connected;
+    watch[Symbol.dispose]();
+    await arbiter.restart();
+    await eventLoopTurns();
+    assert.deepEqual([lookups, clock.scheduled], [2, 0]);
   });
 
   it('begins anew after something else had the port, with which ZeroMQ gives up for good', async () => {

@@ -1,6 +1,7 @@
+import { isIP } from 'node:net';
 import type { Request } from 'zeromq';
 import type { Clock } from '../export/clock.ts';
-import { type Progress, refused, unanswered, unreadable } from './arbiter-error.ts';
+import { type Progress, refused, unanswered, unreadable, unresolved } from './arbiter-error.ts';
 import { ArbiterWatch } from './arbiter-watch.ts';
 import type { ArbiterCredentials } from './credentials.ts';
 import {
@@ -23,6 +24,12 @@ export interface ArbiterClientParts {
   readonly identity: string;
   readonly credentials: ArbiterCredentials;
   readonly clock: Clock;
+  /**
+   * The address of a name; rejects with what says why there is none, at the latest by a deadline of its own. An ask
+   * waits {@link ASK_TIMEOUT_MS} in all. ZeroMQ is given addresses alone: it resolves a name in its one thread, where
+   * nothing can call it off, and a process does not end before that thread does.
+   */
+  readonly resolve: (hostname: string) => Promise<string>;
 }
 
 /** A request of the arbiter's interface. */
@@ -30,6 +37,8 @@ export type Ask = Pick<ZestRequest, 'method' | 'path' | 'payload'>;
 
 /** From the first attempt to connect to the answer. */
 export const ASK_TIMEOUT_MS = 5_000;
+/** An endpoint that may have a name in it. */
+const NAMED = /(?<=^tcp:\/\/)[^[\]:]+(?=:\d+$)/;
 /** A real one has 36 characters, a UUID. */
 const SECRET = /^[\x21-\x7e]{1,256}$/;
 /** CURVE adds some 40 bytes to a frame. */
@@ -115,11 +124,10 @@ export class ArbiterClient {
    * @param onConnected hears each time it has come about: at first, and again after it was lost
    */
   watch(onConnected: () => void): Disposable {
-    const { clock, endpoint } = this.#parts;
     return new ArbiterWatch({
-      open: () => this.#open(KEEPALIVE),
-      connect: (socket) => socket.connect(endpoint),
-      clock,
+      locate: () => this.#locate(),
+      open: (endpoint) => this.#open(endpoint, KEEPALIVE),
+      clock: this.#parts.clock,
       onConnected,
     });
   }
@@ -127,14 +135,7 @@ export class ArbiterClient {
   /** One request, one answer, on a socket and with a key pair of their own, as every client of an arbiter does. */
   async #exchange(frame: Uint8Array, signal: AbortSignal): Promise<ZestAnswer> {
     signal.throwIfAborted();
-    const socket = this.#open();
-    let progress: Progress = 'nothing';
-    socket.events.on('connect', () => {
-      if (progress === 'nothing') progress = 'connected';
-    });
-    socket.events.on('handshake', () => {
-      progress = 'handshake';
-    });
+    let progress: Progress = nameIn(this.#parts.endpoint) === null ? 'nothing' : 'name';
     // No Promise.withResolvers: the companion of the client runs this on Node 20 too.
     let giveUp: (reason: unknown) => void = () => {};
     const givenUp = new Promise<never>((_, reject) => {
@@ -145,18 +146,38 @@ export class ArbiterClient {
     );
     const abort = (): void => giveUp(signal.reason);
     signal.addEventListener('abort', abort);
+    let socket: Request | null = null;
     try {
-      socket.connect(this.#parts.endpoint);
+      const endpoint = await Promise.race([this.#locate(), givenUp]);
+      socket = this.#open(endpoint);
+      follow(socket, (reached) => {
+        progress = reached;
+      });
+      progress = 'nothing';
+      socket.connect(endpoint);
       return this.#read(await Promise.race([ask(socket, frame), givenUp]));
     } finally {
       cancelTimeout();
       signal.removeEventListener('abort', abort);
-      socket.close();
+      socket?.close();
     }
   }
 
-  #open(options: Partial<typeof KEEPALIVE> = {}): Request {
-    const { credentials, endpoint } = this.#parts;
+  /** The endpoint, with the address that its name has now. */
+  async #locate(): Promise<string> {
+    const { endpoint, resolve } = this.#parts;
+    const name = nameIn(endpoint);
+    if (name === null) return endpoint;
+    try {
+      const address = await resolve(name);
+      return endpoint.replace(NAMED, isIP(address) === 6 ? `[${address}]` : address);
+    } catch (error) {
+      throw unresolved(this.#parts, name, error);
+    }
+  }
+
+  #open(endpoint: string, options: Partial<typeof KEEPALIVE> = {}): Request {
+    const { credentials } = this.#parts;
     const { publicKey, secretKey } = this.#zeromq.curveKeyPair();
     return new this.#zeromq.Request({
       ...options,
@@ -188,4 +209,22 @@ export class ArbiterClient {
 async function ask(socket: Request, frame: Uint8Array): Promise<readonly Uint8Array[]> {
   await socket.send(Buffer.from(frame));
   return socket.receive();
+}
+
+/** The name in an endpoint; null when there is an address, or nothing that we know. */
+function nameIn(endpoint: string): string | null {
+  const [host] = NAMED.exec(endpoint) ?? [];
+  return host === undefined || isIP(host) !== 0 ? null : host;
+}
+
+/** Tells how far a socket gets; what it reached stays reached. */
+function follow(socket: Request, reached: (progress: Progress) => void): void {
+  let isOver = false;
+  socket.events.on('connect', () => {
+    if (!isOver) reached('connected');
+  });
+  socket.events.on('handshake', () => {
+    isOver = true;
+    reached('handshake');
+  });
 }

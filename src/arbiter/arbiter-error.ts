@@ -21,15 +21,22 @@ export interface Asked {
   readonly identity: string;
 }
 
+const IS_IT_THERE = 'Is it running, and is the address right (--arbiter, DATABOX_ARBITER_ENDPOINT)?';
+
 /** How far an ask got that was not answered in time. */
-export type Progress = 'nothing' | 'connected' | 'handshake';
+export type Progress = 'name' | 'nothing' | 'connected' | 'handshake';
 
 export function unanswered({ endpoint }: Asked, progress: Progress, timeoutMs: number): ArbiterError {
   const within = `within ${timeoutMs / 1_000} s`;
   switch (progress) {
+    case 'name':
+      return new ArbiterError(
+        `No name server told the address of the arbiter at ${endpoint} ${within}. Do they answer?`,
+        { wasReached: false },
+      );
     case 'nothing':
       return new ArbiterError(
-        `There was no connection to the arbiter at ${endpoint} ${within}. Is it running, and is the address right (--arbiter, DATABOX_ARBITER_ENDPOINT)?`,
+        `There was no connection to the arbiter at ${endpoint} ${within}. ${IS_IT_THERE}`,
         { wasReached: false },
       );
     case 'connected':
@@ -42,6 +49,15 @@ export function unanswered({ endpoint }: Asked, progress: Progress, timeoutMs: n
         `The arbiter at ${endpoint} is connected and did not answer ${within}. Is it busy, or does it hang? Its log may say.`,
       );
   }
+}
+
+/** Its name leads nowhere, or nobody could say where. */
+export function unresolved({ endpoint }: Asked, host: string, cause: unknown): ArbiterError {
+  const { code, message } = Object(cause) as Partial<NodeJS.ErrnoException>;
+  return new ArbiterError(
+    `The name "${host}" of the arbiter at ${endpoint} could not be resolved (${code ?? message ?? cause}). ${IS_IT_THERE}`,
+    { wasReached: false },
+  );
 }
 
 /** What answered does not speak Zest, or not well. */

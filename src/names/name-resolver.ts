@@ -37,7 +37,13 @@ export class NameResolver implements Disposable {
     return underWay;
   }
 
-  /** The same as a callback gets it, like `dns.lookup` with `all`. */
+  /** One address, for what connects to one alone. */
+  async first(name: string): Promise<string> {
+    const [{ address } = { address: '' }] = await this.find(name);
+    return address;
+  }
+
+  /** All, as a callback gets them, like `dns.lookup` with `all`. */
   readonly lookup = (name: string, _options: unknown, callback: Callback): void => {
     this.find(name).then(
       (addresses) => callback(null, [...addresses]),

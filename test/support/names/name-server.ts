@@ -6,6 +6,7 @@ import type { DnsChannel, NameSources } from '../../../src/names/look-up.ts';
 /** What it knows of a name: its addresses, nothing at all (it keeps silent), or a code of RFC 1035, section 4.1.1. */
 export type Zone = Readonly<Record<string, readonly string[] | 'silent' | 'silent about IPv6' | 'servfail'>>;
 
+const HOUR_MS = 3_600_000;
 const TYPE_A = 1;
 const TYPE_AAAA = 28;
 const RCODES = { found: 0, servfail: 2, nxdomain: 3 } as const;
@@ -39,7 +40,8 @@ export class NameServer implements AsyncDisposable {
 
   /** A channel that asks this server and no other. */
   openChannel(): DnsChannel {
-    const resolver = new Resolver({ timeout: 60_000, tries: 1 });
+    // Longer than any test: what ends a lookup is who asked for it.
+    const resolver = new Resolver({ timeout: HOUR_MS, maxTimeout: HOUR_MS, tries: 1 });
     resolver.setServers([`127.0.0.1:${this.#socket.address().port}`]);
     return resolver;
   }
