@@ -104,7 +104,7 @@ async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Pr
       random,
       observer: {
         gotKey: (key) => {
-          // In use from now on, and in the log once it is in the store.
+          // In use, and in the log, once it is in the store.
           ring.add(key).then(({ keys }) => log.info({ keys }, 'the arbiter gave a root key'), onRingError);
         },
         gotNone: (error, retryMs) => {
@@ -119,7 +119,7 @@ async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Pr
   return {
     keys: () => ring.keys,
     used: (key) => ring.used(key),
-    whyNone: () => `There is no root key to check tokens with yet. ${whyNone(keeper, client)}`,
+    whyNone: () => `There is no root key to check tokens with yet. ${whyNone(keeper, ring, client)}`,
     start: () => {
       upkeep.start();
       keeper.start();
@@ -129,7 +129,10 @@ async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Pr
   };
 }
 
-function whyNone({ lastError }: RootKeyKeeper, { endpoint }: ArbiterClient): string {
+function whyNone({ lastError }: RootKeyKeeper, ring: RootKeyRing, { endpoint }: ArbiterClient): string {
+  if (ring.hasUnsavedKey) {
+    return `The arbiter at ${endpoint} gave one, which is not in the store yet. If this stays so, the log says why.`;
+  }
   return lastError === null
     ? `The arbiter at ${endpoint} is being asked.`
     : `${inWords(lastError)} The arbiter is asked again and again.`;
@@ -153,8 +156,9 @@ async function refresh(
   } catch (cause) {
     throw new ExportError(
       'store_unavailable',
-      'There is a new root key and it is in use, but the store could not be written; this is tried again. If the ' +
-        'service stops before that succeeds, what was changed is lost: then do this once more.',
+      `There is a new root key, but the store could not be written; until it is, the key is not in use. ${
+        dropOld ? 'The old ones have ended. ' : ''
+      }This is tried again. If the service stops before that succeeds, the change is lost: then do this once more.`,
       { cause },
     );
   }

@@ -38,6 +38,11 @@ export function mergeKnown(stored: Ring, known: Ring): Ring {
   });
 }
 
+/** Whether the key is in the ring, whichever object it is. */
+export function holds(ring: Ring, key: Uint8Array): boolean {
+  return ring.some((other) => isSame(other.key, key));
+}
+
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }

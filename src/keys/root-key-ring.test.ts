@@ -41,6 +41,18 @@ describe('the ring in the store', () => {
     assert.deepEqual(names(await fixture.open()), ['two', 'one']);
   });
 
+  it('has a new key only when the store has it: whoever is killed before that has used none', async () => {
+    const fixture = new Fixture();
+    const ring = await fixture.open();
+    const duringWrite: string[][] = [];
+    fixture.secrets.duringWrite = () => {
+      duringWrite.push(names(ring));
+    };
+    await ring.add(keyOf('one'));
+    await ring.add(keyOf('two'));
+    assert.deepEqual(duringWrite, [[], ['one']]);
+  });
+
   it('is encrypted under the master key, and no other opens it', async () => {
     const fixture = new Fixture();
     await (await fixture.open()).add(keyOf('very secret'));
@@ -186,29 +198,40 @@ describe('the use of a key', () => {
 });
 
 describe('when the store fails', () => {
-  it('a new key is good all the same, whoever added it hears of it, and it is written later', async () => {
+  it('a new key is not good until it is in the store, whoever added it hears of it, and it is written later', async () => {
     const fixture = new Fixture();
     const ring = await fixture.open();
     await ring.add(keyOf('one'));
     fixture.secrets.failure = new Error('no room');
     await assert.rejects(ring.add(keyOf('two')), /no room/);
     await assert.rejects(ring.upkeep(), /no room/);
-    assert.deepEqual(names(ring), ['two', 'one']);
+    assert.deepEqual([names(ring), ring.hasUnsavedKey], [['one'], true]);
     fixture.secrets.failure = null;
     await ring.upkeep();
+    assert.deepEqual([names(ring), ring.hasUnsavedKey], [['two', 'one'], false]);
     assert.deepEqual(names(await fixture.open()), ['two', 'one']);
   });
 
-  it('dropped keys stay dropped, and are gone from the store when it can be written again', async () => {
+  it('dropped keys have ended all the same, and are gone from the store when it can be written again', async () => {
     const fixture = new Fixture();
     const ring = await fixture.open();
     await ring.add(keyOf('one'));
     fixture.secrets.failure = new Error('no room');
     await assert.rejects(ring.add(keyOf('two'), { isOnly: true }), /no room/);
-    assert.deepEqual(names(ring), ['two']);
+    assert.deepEqual(names(ring), []);
     fixture.secrets.failure = null;
     await ring.upkeep();
+    assert.deepEqual(names(ring), ['two']);
     assert.deepEqual(names(await fixture.open()), ['two']);
+  });
+
+  it('a key that is in the store already stays good, though it came once more', async () => {
+    const fixture = new Fixture();
+    const ring = await fixture.open();
+    for (const name of ['one', 'two']) await ring.add(keyOf(name));
+    fixture.secrets.failure = new Error('no room');
+    await assert.rejects(ring.add(keyOf('one')), /no room/);
+    assert.deepEqual(names(ring), ['one', 'two']);
   });
 
   it('a use that could not be written is reported, not thrown, and written at the next chance', async () => {

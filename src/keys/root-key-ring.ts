@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '../export/clock.ts';
 import type { KeyRecord, SecretStore } from '../export/job-store.ts';
 import type { KeyChange } from '../export/ledger-store.ts';
 import type { MasterKey } from './master-key.ts';
-import { addKey, decodeRing, dropUnused, encodeRing, mergeKnown, type Ring } from './ring.ts';
+import { addKey, decodeRing, dropUnused, encodeRing, holds, mergeKnown, type Ring } from './ring.ts';
 
 export interface RootKeyRingParts {
   readonly secrets: SecretStore;
@@ -38,15 +38,19 @@ const SAVE_TRIES_MAX = 10;
 
 /**
  * The arbiter's keys that tokens are checked with, kept in the store under the master key, so that tokens in the field
- * outlive restarts of ours and of the arbiter. What changes holds at once and is then written; what other instances of
- * the same store wrote is taken over.
+ * outlive restarts of ours and of the arbiter. A key is good once it is in the store: one that a crash could still lose
+ * would leave behind tokens that passed once and never again. What is dropped is good no more at once. What other
+ * instances of the same store wrote is taken over.
  */
 export class RootKeyRing implements AsyncDisposable {
   readonly #parts: RootKeyRingParts;
+  /** As it is to be in the store. */
   #ring: Ring = [];
-  #keys: readonly Uint8Array[] = [];
-  /** What is in the store, as far as we know. */
+  /** As it is in the store, as far as we know, and sealed as it is there. */
+  #storedRing: Ring = [];
   #stored: Uint8Array | null = null;
+  /** What is in both. */
+  #keys: readonly Uint8Array[] = [];
   #storedAt = 0;
   /** Changes of ours that the store does not have yet. */
   #unsaved: Addition[] = [];
@@ -70,9 +74,14 @@ export class RootKeyRing implements AsyncDisposable {
     return ring;
   }
 
-  /** Newest first. */
+  /** Those that are good, newest first. */
   get keys(): readonly Uint8Array[] {
     return this.#keys;
+  }
+
+  /** Whether a new key is not in the store yet, and so not good. */
+  get hasUnsavedKey(): boolean {
+    return this.#keys.length < this.#ring.length;
   }
 
   /** This key has just verified a token. Costs nothing: it is written down later, and seldom. */
@@ -92,9 +101,9 @@ export class RootKeyRing implements AsyncDisposable {
   }
 
   /**
-   * Takes a key in as the newest. It is good at once, whatever becomes of the write.
+   * Takes a key in as the newest, which is good once this resolves.
    *
-   * @param isOnly ends all others, and every token signed with them
+   * @param isOnly ends all others, and every token signed with them, at once
    * @param by the identifier of the owner's token; null when nobody asked, or it named nobody
    * @throws ExportError when it could not be written; that is tried again by {@link upkeep}
    */
@@ -106,12 +115,11 @@ export class RootKeyRing implements AsyncDisposable {
     const addition = { key, isOnly, by };
     this.#unsaved.push(addition);
     this.#set(this.#apply(this.#ring, addition));
-    const change = {
+    await this.#sync();
+    return {
       keys: this.#keys.length,
       dropped: before.filter((old) => !this.#keys.includes(old)).length,
     };
-    await this.#sync();
-    return change;
   }
 
   /** A small step, for a chore. Resolves to when the next is due, in milliseconds. */
@@ -161,6 +169,7 @@ export class RootKeyRing implements AsyncDisposable {
     const now = clock.steady();
     const ring = stored === null ? [] : decodeRing(masterKey.open(NAME, stored), now);
     this.#stored = stored;
+    this.#storedRing = ring;
     this.#storedAt = now;
     const merged = mergeKnown(ring, this.#ring);
     for (const [index, { key }] of merged.entries()) this.#recorded.set(key, ring[index]?.usedAt ?? 0);
@@ -180,11 +189,12 @@ export class RootKeyRing implements AsyncDisposable {
   async #save(retired: number): Promise<boolean> {
     const { secrets, masterKey, clock } = this.#parts;
     const now = clock.steady();
-    const sealed = masterKey.seal(NAME, encodeRing(this.#ring, now));
+    const ring = this.#ring;
+    const sealed = masterKey.seal(NAME, encodeRing(ring, now));
     const count = this.#unsaved.length;
     const hadUses = this.#hasUses;
     this.#hasUses = false;
-    for (const { key, usedAt } of this.#ring) this.#recorded.set(key, usedAt);
+    for (const { key, usedAt } of ring) this.#recorded.set(key, usedAt);
     let isSaved = false;
     try {
       isSaved = await secrets.replace(NAME, this.#stored, sealed, this.#record(retired));
@@ -193,8 +203,10 @@ export class RootKeyRing implements AsyncDisposable {
     }
     if (!isSaved) return false;
     this.#stored = sealed;
+    this.#storedRing = ring;
     this.#storedAt = now;
     this.#unsaved = this.#unsaved.slice(count);
+    this.#set(this.#ring);
     return true;
   }
 
@@ -214,7 +226,7 @@ export class RootKeyRing implements AsyncDisposable {
 
   #set(ring: Ring): void {
     this.#ring = ring;
-    this.#keys = ring.map(({ key }) => key);
+    this.#keys = ring.map(({ key }) => key).filter((key) => holds(this.#storedRing, key));
   }
 }
 
