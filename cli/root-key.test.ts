@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { parseConfig } from '../src/config.ts';
-import { openLocalRootKeys } from '../src/local-root-key.ts';
 import { Box, DESTINATION } from '../test/support/arbiter/box.ts';
 import { answersCode } from '../test/support/arbiter/test-arbiter.ts';
 import { runMain } from '../test/support/captured-io.ts';
@@ -15,14 +13,9 @@ function refresh(box: Box, args: readonly string[] = [], env: Record<string, str
   return runMain(['root-key', 'refresh', ...flags], env);
 }
 
-/**
- * A box whose clock goes with the real one, since the command's token is dated by that. The service has its key a moment
- * before the key is in the store, where the command finds it.
- */
+/** A box whose clock goes with the real one, since the command's token is dated by that. */
 async function boxOfToday(): Promise<Box> {
   const box = await Box.ready();
-  const config = parseConfig(['--data-dir', box.dataDir, ...box.arbiter.flags], {});
-  while ((await openLocalRootKeys(config).catch(() => [])).length === 0) await box.readyz();
   box.clock.jump(Date.now() - box.clock.now());
   return box;
 }

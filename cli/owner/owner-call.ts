@@ -73,7 +73,7 @@ export async function ownerToken({ method, path }: OwnerScope, call: OwnerCall):
 async function shortToken(method: string, path: string, { config, parts }: OwnerCall): Promise<string> {
   const rootKey = await newestRootKey(parts, config).catch((cause: Error) => {
     throw new Error(
-      `There is no token, and none can be made here: ${cause.message} Or give an owner's token with --token-file.`,
+      `There is no token, and none can be made here: ${sentence(cause.message)} Or give an owner's token with --token-file.`,
       { cause },
     );
   });
@@ -84,4 +84,9 @@ async function shortToken(method: string, path: string, { config, parts }: Owner
     `time < ${new Date(parts.now() + TOKEN_LIFE_MS).toISOString()}`,
   ];
   return encode(mint({ rootKey, identifier: '', location: config.name, caveats }), 'v1');
+}
+
+/** What others wrote, such as SQLite, may end without a full stop. */
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
