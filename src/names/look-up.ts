@@ -14,6 +14,9 @@ export interface NameSources {
   openChannel(): DnsChannel;
 }
 
+/** `some`: those of IPv4; those of IPv6 are asked for only where there are none. */
+export type Wanted = 'all' | 'some';
+
 /** How long one server has before the next is asked. resolv.conf's usual 5 s would leave a second one no time. */
 const TRY_MS = 2_000;
 const TRIES = 3;
@@ -35,12 +38,12 @@ export function systemNames({ hosts = '/etc/hosts', resolvConf = '/etc/resolv.co
 }
 
 /**
- * All addresses of a name, IPv4 first: many a box has no way out by IPv6. Takes no thread of libuv's pool, as
+ * The addresses of a name, IPv4 first: many a box has no way out by IPv6. Takes no thread of libuv's pool, as
  * `dns.lookup` does: of its threads two may resolve at a time, so two names whose servers are silent would stop every
  * other's resolution.
  *
- * A family about which nobody answered fails the name, as with musl: who asks wants every address that it has, and not
- * those of whichever packet came through.
+ * Where all are wanted, a family about which nobody answered fails the name, as with musl: who asks wants every address
+ * that it has, and not those of whichever packet came through.
  *
  * @returns at least one
  * @throws Error with a `code` such as `ENOTFOUND`
@@ -50,6 +53,7 @@ export async function lookUp(
   name: string,
   sources: NameSources,
   signal: AbortSignal,
+  wanted: Wanted = 'all',
 ): Promise<readonly LookupAddress[]> {
   signal.throwIfAborted();
   const known = withoutAsking(name, sources);
@@ -59,7 +63,8 @@ export async function lookUp(
   const cancel = (): void => channel.cancel();
   signal.addEventListener('abort', cancel);
   try {
-    return await askInTurn(channel, name, sources.search(), signal);
+    const ask = wanted === 'all' ? askForAll : askForSome;
+    return await askInTurn((full) => ask(channel, full), fullNames(name, sources.search()), signal);
   } finally {
     signal.removeEventListener('abort', cancel);
     cancel();
@@ -76,16 +81,15 @@ function withoutAsking(name: string, sources: NameSources): readonly string[] {
 }
 
 async function askInTurn(
-  channel: DnsChannel,
-  name: string,
-  rules: SearchRules,
+  ask: (name: string) => Promise<readonly string[]>,
+  names: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly LookupAddress[]> {
-  let failure: unknown = Object.assign(new Error(`no address for ${name}`), { code: 'ENOTFOUND' });
-  for (const full of fullNames(name, rules)) {
+  let failure: unknown = Object.assign(new Error(`no address for ${names[0]}`), { code: 'ENOTFOUND' });
+  for (const name of names) {
     try {
-      const addresses = await ask(channel, full);
-      if (addresses.length > 0) return addresses;
+      const addresses = await ask(name);
+      if (addresses.length > 0) return addresses.map(inItsFamily);
     } catch (error) {
       failure = error;
     }
@@ -102,12 +106,14 @@ export function fullNames(name: string, { domains, dotsMin }: SearchRules): read
   return isWhole ? [name, ...completed] : [...completed, name];
 }
 
-async function ask(channel: DnsChannel, name: string): Promise<readonly LookupAddress[]> {
-  const families = await Promise.all([
-    channel.resolve4(name).catch(noneIfSaidSo),
-    channel.resolve6(name).catch(noneIfSaidSo),
-  ]);
-  return families.flat().map(inItsFamily);
+async function askForAll(channel: DnsChannel, name: string): Promise<readonly string[]> {
+  const families = [channel.resolve4(name), channel.resolve6(name)];
+  return (await Promise.all(families.map((family) => family.catch(noneIfSaidSo)))).flat();
+}
+
+async function askForSome(channel: DnsChannel, name: string): Promise<readonly string[]> {
+  const ipv4 = await channel.resolve4(name).catch(noneIfSaidSo);
+  return ipv4.length > 0 ? ipv4 : await channel.resolve6(name).catch(noneIfSaidSo);
 }
 
 function noneIfSaidSo(error: NodeJS.ErrnoException): string[] {

@@ -107,6 +107,16 @@ describe('the addresses of a name', () => {
     await asked;
   });
 
+  it('one is enough where one is wanted, whatever is known of the other family', async () => {
+    await using fixture = await Fixture.start({
+      'half.test': 'silent about IPv6',
+      'six.test': ['2001:db8::7'],
+    });
+    assert.equal(await fixture.resolver.first('half.test'), '192.0.2.1');
+    assert.equal(await fixture.resolver.first('six.test'), '2001:db8::7');
+    await assert.rejects(fixture.resolver.first('nobody.test'), failsWith('ENOTFOUND'));
+  });
+
   it('there are none: the code says why', async () => {
     await using fixture = await Fixture.start({ 'empty.test': [], 'broken.test': 'servfail' });
     await assert.rejects(fixture.resolver.find('empty.test'), failsWith('ENOTFOUND'));

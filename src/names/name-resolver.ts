@@ -1,6 +1,6 @@
 import type { LookupAddress } from 'node:dns';
 import type { Clock } from '../export/clock.ts';
-import { lookUp, type NameSources } from './look-up.ts';
+import { lookUp, type NameSources, type Wanted } from './look-up.ts';
 
 /** A name that has no answer by then fails: long enough for a second server when the first is silent. */
 export const LOOKUP_MS_MAX = 10_000;
@@ -27,19 +27,16 @@ export class NameResolver implements Disposable {
   }
 
   /**
-   * @returns at least one address
+   * @returns at least one address: all that the name has
    * @throws Error with a `code`: `ENOTFOUND`, `ETIMEOUT` after {@link LOOKUP_MS_MAX}, and what c-ares says
    */
   find(name: string): Promise<readonly LookupAddress[]> {
-    const key = name.toLowerCase();
-    const underWay = this.#underWay.get(key) ?? this.#look(key);
-    this.#underWay.set(key, underWay);
-    return underWay;
+    return this.#share(name.toLowerCase(), 'all');
   }
 
-  /** One address, for what connects to one alone. */
+  /** One address, for what connects to one alone: of IPv4, where there is one. Throws as {@link find} does. */
   async first(name: string): Promise<string> {
-    const [{ address } = { address: '' }] = await this.find(name);
+    const [{ address } = { address: '' }] = await this.#share(name.toLowerCase(), 'some');
     return address;
   }
 
@@ -56,17 +53,24 @@ export class NameResolver implements Disposable {
     this.#ending.abort(failure('ECANCELLED', 'the service is stopping'));
   }
 
-  async #look(name: string): Promise<readonly LookupAddress[]> {
+  #share(name: string, wanted: Wanted): Promise<readonly LookupAddress[]> {
+    const key = `${wanted} ${name}`;
+    const underWay =
+      this.#underWay.get(key) ?? this.#look(name, wanted).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, underWay);
+    return underWay;
+  }
+
+  async #look(name: string, wanted: Wanted): Promise<readonly LookupAddress[]> {
     const { sources, clock } = this.#parts;
     const late = new AbortController();
     const cancelTimeout = clock.schedule(LOOKUP_MS_MAX, () => {
       late.abort(failure('ETIMEOUT', `no answer within ${LOOKUP_MS_MAX / 1_000} s`));
     });
     try {
-      return await lookUp(name, sources, AbortSignal.any([late.signal, this.#ending.signal]));
+      return await lookUp(name, sources, AbortSignal.any([late.signal, this.#ending.signal]), wanted);
     } finally {
       cancelTimeout();
-      this.#underWay.delete(name);
     }
   }
 }

@@ -88,7 +88,7 @@ function readQuestion(message: Buffer): Question {
     at += 1 + length;
   }
   return {
-    // c-ares varies the case, as a check on who answers.
+    // Whoever asks may vary the case, as a check on who answers.
     name: labels.join('.').toLowerCase(),
     type: message.readUInt16BE(at + 1),
     bytes: message.subarray(12, at + 5),
