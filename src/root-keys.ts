@@ -157,7 +157,7 @@ async function refresh(
     throw new ExportError(
       'store_unavailable',
       `There is a new root key, but the store could not be written; until it is, the key is not in use. ${
-        dropOld ? 'The old ones have ended. ' : ''
+        how.isOnly ? 'The old ones have ended. ' : ''
       }This is tried again. If the service stops before that succeeds, the change is lost: then do this once more.`,
       { cause },
     );
