@@ -221,6 +221,8 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     },
     limits: {
       connectionsMax: config.connectionsMax,
+      // Four of the largest, so that who reads them is not cut off by others that do.
+      unreadBytesMax: Math.max(SERVER_LIMITS.unreadBytesMax, 4 * config.responseBytesMax),
       closeGraceMs: Math.min(SERVER_LIMITS.closeGraceMs, config.drainMsMax),
     },
     signingKeys: () => signingKeys.publicKeys,

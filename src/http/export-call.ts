@@ -4,6 +4,7 @@ import type { ExportRequest, Poll } from '../export/export-service.ts';
 import { memberTexts } from './data-text.ts';
 import { judgeEach } from './element-error.ts';
 import { bodyText, isObject, type Members, parseBody } from './json-body.ts';
+import { lazily } from './lazily.ts';
 import { judgeBy } from './schema/judge.ts';
 import {
   BATCH_ELEMENTS_MAX,
@@ -142,13 +143,4 @@ function readIdempotencyKey(member: string | undefined, header: string | undefin
 
 function invalid(message: string): ExportError {
   return new ExportError('invalid_request', message);
-}
-
-/** Computes a value when it is first asked for. */
-function lazily<T extends object>(compute: () => T): () => T {
-  let value: T | undefined;
-  return () => {
-    value ??= compute();
-    return value;
-  };
 }

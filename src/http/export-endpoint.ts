@@ -45,6 +45,8 @@ export interface EndpointCall {
  */
 export class ExportEndpoint {
   readonly #parts: ExportEndpointParts;
+  /** The end of the last batch of polls that stands in line. */
+  #lastBatch: Promise<void> = Promise.resolve();
 
   constructor(parts: ExportEndpointParts) {
     this.#parts = parts;
@@ -91,12 +93,30 @@ export class ExportEndpoint {
     const submitter = submitterOf(asked);
     const answer = new BatchAnswer(this.#parts.clock);
     try {
-      if (call.kind === 'poll') await this.#pollInPieces(call.polls, token, answer);
+      if (call.kind === 'poll')
+        await this.#inLine(asked, () => this.#pollInPieces(call.polls, token, answer));
       else answer.add(await this.#parts.service.submit(call.requests, submitter));
     } catch (error) {
       throw atElement(error);
     }
     return answer.text;
+  }
+
+  /**
+   * Batches of polls are answered one after the other: each has megabytes in memory while it is. None loses by it, since
+   * one alone keeps the thread busy.
+   */
+  async #inLine({ whenGone }: EndpointCall, answer: () => Promise<void>): Promise<void> {
+    const gone = whenGone();
+    const before = this.#lastBatch;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#lastBatch = promise;
+    try {
+      await before;
+      if (!gone.aborted) await answer();
+    } finally {
+      resolve();
+    }
   }
 
   /** A thousand kept answers can be hundreds of megabytes: they are read a few at a time, and others get their turn. */

@@ -12,7 +12,7 @@ import { judgeOwner, type SessionKeeper } from './owner/owner-judge.ts';
 import { readExportQuery, readPeriod, wireOwnedExport, wireSummary } from './owner-exports.ts';
 import { type LedgerActions, ledgerCheckpoint, ledgerLogs, ledgerPage } from './owner-ledger.ts';
 import { readRule, wireRule } from './owner-rules.ts';
-import { sendJson, sendText } from './reply.ts';
+import { sendJson, sendNothing, sendText } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
 import { judgeBy } from './schema/judge.ts';
 import { NOTHING_SCHEMA, REFRESH_SCHEMA } from './schema/owner-schemas.ts';
@@ -187,7 +187,7 @@ function addOwnerRoute(
       const answer = await handler(request, reply, askedBy.get(request) ?? null);
       if (reply.sent) return reply;
       reply.header('cache-control', 'no-store');
-      if (answer === undefined) return reply.code(204).send();
+      if (answer === undefined) return sendNothing(reply);
       if (typeof answer === 'string') return sendText(reply, answer);
       return sendJson(reply, 200, JSON_CONTENT_TYPE, JSON.stringify(answer));
     },

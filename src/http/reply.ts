@@ -1,5 +1,15 @@
 import type { FastifyReply } from 'fastify';
 import type { ProblemAnswer } from './problem.ts';
+import type { Unread } from './unread.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    unread: Unread;
+  }
+}
+
+/** About what the head of an answer takes. */
+const HEAD_BYTES = 512;
 
 const identity = (payload: unknown): string => payload as string;
 
@@ -13,25 +23,35 @@ export function sendJson(
   contentType: string,
   json: string,
 ): FastifyReply {
-  closeWhenStopping(reply);
-  if (json.length > LONG_ANSWER_LENGTH) cutOffUnlessRead(reply);
+  prepare(reply, Buffer.byteLength(json));
   return reply.code(status).header('content-type', contentType).serializer(identity).send(json);
 }
 
 export function sendText(reply: FastifyReply, text: string): FastifyReply {
-  closeWhenStopping(reply);
+  prepare(reply, Buffer.byteLength(text));
   return reply.header('content-type', 'text/plain; charset=utf-8').send(text);
 }
 
 /** Sends a file that is kept in memory. */
 export function sendBytes(reply: FastifyReply, contentType: string, bytes: Buffer): FastifyReply {
-  closeWhenStopping(reply);
-  cutOffUnlessRead(reply);
+  prepare(reply, bytes.length);
   return reply.header('content-type', contentType).send(bytes);
+}
+
+/** Sends an answer without a body: that it was done, where `status` says nothing else. */
+export function sendNothing(reply: FastifyReply, status = 204): FastifyReply {
+  prepare(reply, 0);
+  return reply.code(status).send();
 }
 
 export function sendProblem(reply: FastifyReply, problem: ProblemAnswer): FastifyReply {
   return sendJson(reply.headers(problem.headers), problem.status, problem.contentType, problem.body);
+}
+
+/** What every answer needs: it is kept in memory until its client reads it. */
+function prepare(reply: FastifyReply, bytes: number): void {
+  closeWhenStopping(reply);
+  reply.server.unread.answer(reply.raw, HEAD_BYTES + bytes);
 }
 
 /**
@@ -40,16 +60,4 @@ export function sendProblem(reply: FastifyReply, problem: ProblemAnswer): Fastif
  */
 function closeWhenStopping(reply: FastifyReply): void {
   if (!reply.server.server.listening) reply.header('connection', 'close');
-}
-
-/** What a socket takes without being read: a shorter answer costs nothing to keep. */
-const LONG_ANSWER_LENGTH = 64 * 1_024;
-/** A client that has not read a long answer by then is gone, whatever its connection says. */
-const READ_TIMEOUT_MS = 60_000;
-
-/** An answer stays in memory until it is read, and a client that never reads it would keep it there for ever. */
-function cutOffUnlessRead({ raw }: FastifyReply): void {
-  const timer = setTimeout(() => raw.destroy(), READ_TIMEOUT_MS);
-  timer.unref();
-  raw.once('close', () => clearTimeout(timer));
 }

@@ -25,6 +25,8 @@ import { sendProblem } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
 import { addSigningKeys } from './signing-keys.ts';
 import { secureContext, type TlsIdentity, TlsSide } from './tls-side.ts';
+import { Turns } from './turns.ts';
+import { Unread, type UnreadLimits } from './unread.ts';
 import { addUiRoutes } from './ui/ui-routes.ts';
 import type { UploadLimits } from './uploads.ts';
 import { ExportSockets } from './ws/export-sockets.ts';
@@ -59,8 +61,8 @@ export interface HttpServerParts {
   readonly eventStreamLimits?: Partial<EventStreamLimits>;
 }
 
-/** How many may be connected, and how slow they may be. */
-export interface ServerLimits extends ConnectionLimits {
+/** How many may be connected, how slow they may be, and how much may be kept for them. */
+export interface ServerLimits extends ConnectionLimits, UnreadLimits {
   /** A client that is slower than this to send its headers, or all of its request, is cut off (408). */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -78,6 +80,8 @@ export interface ServerLimits extends ConnectionLimits {
 export interface HttpServer extends AsyncDisposable {
   /** Of bodies that are in memory. */
   readonly uploadedBytes: number;
+  /** Of answers, and of requests behind them, that wait for clients to read. */
+  readonly unreadBytes: number;
   /** Begins to accept. Port 0 picks a free one. */
   listen(host: string, port: number): Promise<{ address: string; port: number }>;
   /** New connections are served with this certificate; open ones live on with theirs. Only where TLS is spoken. */
@@ -101,6 +105,9 @@ export const SERVER_LIMITS: ServerLimits = {
   timeoutsCheckedEveryMs: 5_000,
   closeGraceMs: 10_000,
   uploadsBytesMax: 256 * 1_024 * 1_024,
+  // Eight of the longest answers to a batch. Who reads leaves nothing of it here for longer than a moment.
+  unreadBytesMax: 64 * 1_024 * 1_024,
+  readTimeoutMs: 60_000,
 };
 /** Longer than what clients and proxies keep a connection for, so that it is they who close it. */
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
@@ -116,6 +123,8 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   refuseUnknownRoutes(app);
   answerErrors(app, parts.log);
   readBodiesAsBytes(app, uploadLimits(parts.settings, limits));
+  const unread = new Unread(limits);
+  app.decorate('unread', unread);
   addProbes(app, parts.readiness);
   addDocsRoutes(app, parts.settings);
   addUiRoutes(app, parts.uiFolder);
@@ -126,6 +135,7 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   sockets.attach(app);
   app.server.on('connect', refuseTunnel);
   await app.ready();
+  new Turns(app.server, unread);
   // Before the limit on connections, which hands each of them on to all who listen by then.
   const tlsSide = parts.tls === undefined ? null : new TlsSide(app.server as unknown as TlsServer);
   const connectionLimit = new ConnectionLimit(app.server, limits);
@@ -198,6 +208,10 @@ class FastifyHttpServer implements HttpServer {
 
   get uploadedBytes(): number {
     return this.#parts.app.uploads.bytesHeld;
+  }
+
+  get unreadBytes(): number {
+    return this.#parts.app.unread.bytesHeld;
   }
 
   async listen(host: string, port: number): Promise<{ address: string; port: number }> {

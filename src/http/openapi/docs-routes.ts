@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { VERSION } from '../../version.ts';
 import type { HttpSettings } from '../http-settings.ts';
+import { lazily } from '../lazily.ts';
 import { sendBytes } from '../reply.ts';
 import { takesGzip } from '../takes-gzip.ts';
 import { docsPage } from './docs-page.ts';
@@ -49,9 +50,11 @@ export function addDocsRoutes(app: FastifyInstance, settings: HttpSettings): voi
   serve(app, '/docs/page.css', 'text/css; charset=utf-8', asset('docs-page.css'));
   serve(app, '/docs/page.js', JAVASCRIPT, asset('docs-page.js'));
   const redoc = asset(`redoc-${REDOC_VERSION}.standalone.js.gz`);
+  // One copy for all: anybody may ask, and it is a megabyte.
+  const plain = lazily(() => gunzipSync(redoc));
   app.get(`/${REDOC_PATH}`, (request, reply) => {
     reply.headers({ ...FOR_EVER, vary: 'accept-encoding' });
-    if (!takesGzip(request)) return sendBytes(reply, JAVASCRIPT, gunzipSync(redoc));
+    if (!takesGzip(request)) return sendBytes(reply, JAVASCRIPT, plain());
     return sendBytes(reply.header('content-encoding', 'gzip'), JAVASCRIPT, redoc);
   });
 }

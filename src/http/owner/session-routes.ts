@@ -4,7 +4,7 @@ import { awaitBody, JSON_CONTENT_TYPE } from '../awaited-body.ts';
 import type { HttpSettings } from '../http-settings.ts';
 import { readMembers } from '../json-body.ts';
 import { NO_SUCH_PATH } from '../problem.ts';
-import { sendJson } from '../reply.ts';
+import { sendJson, sendNothing } from '../reply.ts';
 import { requestPath } from '../request-path.ts';
 import { judgeBy } from '../schema/judge.ts';
 import { SESSION_SCHEMA } from '../schema/owner-schemas.ts';
@@ -61,7 +61,7 @@ export function addSessionRoutes(app: FastifyInstance, parts: SessionRoutesParts
     async (request, reply) => {
       const secret = presentedSession(request.raw);
       if (secret !== undefined) await sessions.end(secret);
-      return reply.code(204).header('set-cookie', endedCookie(request.raw)).send();
+      return sendNothing(reply.header('set-cookie', endedCookie(request.raw)));
     },
   );
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { sendBytes, sendText } from '../reply.ts';
+import { sendBytes, sendNothing, sendText } from '../reply.ts';
 import { takesGzip } from '../takes-gzip.ts';
 import { readUi, type UiFile } from './ui-files.ts';
 
@@ -44,7 +44,7 @@ const NOT_BUILT =
 export function addUiRoutes(app: FastifyInstance, folder?: string): void {
   const files = readUi(folder);
   // Relative: a proxy may have put a path in front.
-  app.get('/ui', (_request, reply) => reply.code(308).header('location', './ui/').send());
+  app.get('/ui', (_request, reply) => sendNothing(reply.header('location', './ui/'), 308));
   if (files.length === 0) {
     app.get('/ui/', (_request, reply) => sendText(reply.code(503).headers(HEADERS), NOT_BUILT));
     return;

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Clock } from '../../export/clock.ts';
+import type { Unread } from '../unread.ts';
 import type { Uploads } from '../uploads.ts';
 import type { FrameAnswer, FrameEndpoint } from './frame-endpoint.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -16,6 +17,8 @@ export interface ExportSocketParts {
   readonly headBytes: number;
   /** What it holds in memory counts here. */
   readonly uploads: Uploads;
+  /** And what it has not read, here. */
+  readonly unread: Unread;
   /** The token of the handshake, judged anew for every frame. */
   readonly tokenText: string | undefined;
   /** The client's address; null when it is gone already. */
@@ -54,7 +57,7 @@ export class ExportSocket {
   constructor(parts: ExportSocketParts) {
     const { ws, endpoint, tokenText, clock, limits } = parts;
     this.#parts = parts;
-    this.#outbox = new Outbox(ws, limits, () => this.#goOn());
+    this.#outbox = new Outbox(ws, limits, parts.unread, () => this.#goOn());
     this.#pushes = new Pushes({
       watch: parts.watch,
       read: async (id) => endpoint.present(id, tokenText),

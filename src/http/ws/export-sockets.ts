@@ -67,7 +67,12 @@ export class ExportSockets {
       // We speak no subprotocol, so what a client offers is not looked at.
       delete request.headers['sec-websocket-protocol'];
       this.#server.handleUpgrade(request, connection, head, (ws) =>
-        this.#open(ws, request, { connection, headBytes: head.length, uploads: app.uploads }),
+        this.#open(ws, request, {
+          connection,
+          headBytes: head.length,
+          uploads: app.uploads,
+          unread: app.unread,
+        }),
       );
     });
   }
@@ -110,7 +115,7 @@ export class ExportSockets {
   #open(
     ws: WebSocket,
     request: IncomingMessage,
-    below: Pick<ExportSocketParts, 'connection' | 'headBytes' | 'uploads'>,
+    below: Pick<ExportSocketParts, 'connection' | 'headBytes' | 'uploads' | 'unread'>,
   ): void {
     const { service, clock } = this.#parts;
     const seats = new Seats(this.#limits.watchedPerSocketMax, this.#seats);

@@ -103,6 +103,30 @@ describe('clients that begin messages and never end them', () => {
   });
 });
 
+describe('clients that do not read', () => {
+  it('take no more of memory than all answers may: who has not read for the longest is cut off', async () => {
+    const answerBytes = 16 * 1_024 ** 2;
+    await using fixture = await HttpFixture.start({ serverLimits: { unreadBytesMax: 2.5 * answerBytes } });
+    const id = await fixture.submit();
+    fixture.store.change(id, deliveredWith('x'.repeat(answerBytes)));
+    const raws: RawSocket[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const raw = await RawSocket.open(fixture.port);
+      raws.push(raw);
+      const gets = fixture.store.gets;
+      raw.write(frameBytes(JSON.stringify({ id })));
+      await until(
+        () => fixture.store.gets > gets && fixture.server.unreadBytes > Math.min(n + 0.5, 1.5) * answerBytes,
+      );
+      assert.ok(fixture.server.unreadBytes <= 2.5 * answerBytes, `${fixture.server.unreadBytes}`);
+    }
+    for (const raw of raws.slice(0, 2)) await raw.closed();
+    assert.ok(((await raws[2]?.next())?.payload.length ?? 0) > answerBytes);
+    for (const raw of raws) raw[Symbol.dispose]();
+    await until(() => fixture.server.unreadBytes === 0);
+  });
+});
+
 describe('a client that does not read', () => {
   it('is pushed to no further than its outbox, and all the rest when it reads again', async () => {
     await using fixture = await HttpFixture.start(MANY);

@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws';
+import type { KeptBytes, Unread } from '../unread.ts';
 import type { SocketLimits } from './socket-limits.ts';
 
 type OutboxLimits = Pick<SocketLimits, 'unreadBytesMax' | 'unreadMessagesMax'>;
@@ -8,16 +9,22 @@ export class Outbox {
   readonly #ws: WebSocket;
   readonly #limits: OutboxLimits;
   readonly #onRelief: () => void;
+  readonly #kept: KeptBytes;
   /** Messages that the system has not taken yet. */
   #unread = 0;
   #wasFull = false;
   #reliefs = 0;
 
-  /** @param onRelief is called when it is no longer full */
-  constructor(ws: WebSocket, limits: OutboxLimits, onRelief: () => void) {
+  /**
+   * @param unread counts what it holds, and cuts the socket when that is too much
+   * @param onRelief is called when it is no longer full
+   */
+  constructor(ws: WebSocket, limits: OutboxLimits, unread: Unread, onRelief: () => void) {
     this.#ws = ws;
     this.#limits = limits;
     this.#onRelief = onRelief;
+    this.#kept = unread.keep(() => ws.terminate());
+    ws.once('close', () => this.#kept[Symbol.dispose]());
   }
 
   /** Whether the client has to read before more is made for it. */
@@ -52,10 +59,16 @@ export class Outbox {
     this.#unread += 1;
     send(() => {
       this.#unread -= 1;
+      this.#count();
       if (!this.#wasFull || this.isFull) return;
       this.#wasFull = false;
       this.#reliefs += 1;
       this.#onRelief();
     });
+    this.#count();
+  }
+
+  #count(): void {
+    this.#kept.set(this.#ws.bufferedAmount);
   }
 }
