@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { ExportError } from '../export/errors.ts';
+import { isTooDeep, JSON_DEPTH_MAX } from './json-depth.ts';
 
 /** The body as text; `invalid_json` when it has none, since JSON is UTF-8. */
 export function bodyText(body: Uint8Array | undefined): string {
@@ -12,8 +13,14 @@ export function bodyText(body: Uint8Array | undefined): string {
   return Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8');
 }
 
-/** Throws `invalid_json`. */
+/** Throws `invalid_json`, and `invalid_request` for what is nested too deeply. */
 export function parseBody(text: string): unknown {
+  if (isTooDeep(text)) {
+    throw new ExportError(
+      'invalid_request',
+      `The body is nested deeper than ${JSON_DEPTH_MAX} levels. Send flatter JSON.`,
+    );
+  }
   try {
     return JSON.parse(text);
   } catch {

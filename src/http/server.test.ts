@@ -115,13 +115,21 @@ describe('the data that is sent', () => {
     });
   }
 
-  it('may be nested as deeply as the body is long, as a string and as a value', async () => {
+  it('may be nested a thousand levels deep as a string, one less in the object that is the body, and no deeper', async () => {
     await using fixture = await HttpFixture.start();
-    const deep = '['.repeat(30_000) + ']'.repeat(30_000);
-    for (const body of [`{"uri":"${DESTINATION}","data":${deep}}`, { uri: DESTINATION, data: deep }]) {
+    const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
+    const asValue = (depth: number) => `{"uri":"${DESTINATION}","data":${nested(depth)}}`;
+    const asString = (depth: number) => ({ uri: DESTINATION, data: nested(depth) });
+    for (const body of [asValue(999), asString(1_000)]) {
       assert.equal((await fixture.send({ body })).status, 200);
     }
-    assert.deepEqual(fixture.queuedData, [deep, deep]);
+    assert.deepEqual(fixture.queuedData, [nested(999), nested(1_000)]);
+    for (const body of [asValue(1_000), asString(1_001), '['.repeat(60_000)]) {
+      const { status, json } = await fixture.send({ body });
+      assert.deepEqual([status, json.code], [400, 'invalid_request']);
+      assert.match(json.detail, /nested deeper than 1000 levels/);
+    }
+    assert.equal(fixture.store.inserted.length, 2);
   });
 
   it('is measured for data-bytes as it will be sent, not as it came', async () => {

@@ -1,5 +1,6 @@
 import { Ajv2020 as Ajv, type ErrorObject } from 'ajv/dist/2020.js';
 import { ExportError } from '../../export/errors.ts';
+import { isTooDeep, JSON_DEPTH_MAX } from '../json-depth.ts';
 import type { JsonSchema } from './json-schema.ts';
 
 /** How messages call what is judged. */
@@ -42,6 +43,7 @@ ajv.addKeyword({ keyword: 'contentMediaType', type: 'string', errors: true, vali
 function holdsJson(_mediaType: unknown, data: string): boolean {
   // Half of a surrogate pair has no UTF-8: it would arrive as something else than was given.
   if (!data.isWellFormed()) return objectTo('is not well-formed Unicode: it has a lone surrogate.');
+  if (isTooDeep(data)) return objectTo(`holds JSON that is nested deeper than ${JSON_DEPTH_MAX} levels.`);
   try {
     JSON.parse(data);
     return true;

@@ -1,4 +1,5 @@
 import { DESTINATION_BYTES_MAX } from '../../export/destination.ts';
+import { JSON_DEPTH_MAX } from '../json-depth.ts';
 import type { JsonSchema } from './json-schema.ts';
 
 /** Most elements of a batch. */
@@ -25,7 +26,8 @@ export const IDEMPOTENCY_KEY_SCHEMA = {
 const DATA_SCHEMA = {
   title: 'JSON',
   description:
-    'What to export: a string that holds JSON text, which is sent byte for byte, or any other JSON value, which is sent as compact JSON with the digits of its numbers as given.',
+    'What to export: a string that holds JSON text, which is sent byte for byte, or any other JSON value, which is sent as compact JSON with the digits of its numbers as given. ' +
+    `No body, and no string in it that holds JSON, is nested deeper than ${JSON_DEPTH_MAX} levels.`,
   type: ['string', 'object', 'array', 'number', 'boolean', 'null'],
   contentMediaType: 'application/json',
   examples: [{ room: 'Küche', celsius: 21.5 }, '{"celsius": 36.60}'],
