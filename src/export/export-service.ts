@@ -2,13 +2,13 @@ import type { Clock } from './clock.ts';
 import type { Destination, DestinationPolicy } from './destination.ts';
 import type { Dispatch } from './dispatch.ts';
 import { ExportError } from './errors.ts';
-import { type ExportJob, isFinal } from './job.ts';
+import { type ExportJob, isFinal, type Lane } from './job.ts';
 import type { JobFeed } from './job-feed.ts';
 import type { IdempotencyKey, Inserted, InsertResult, JobStore, JobViewer, NewJob } from './job-store.ts';
 import type { RedeliverResult } from './owner-store.ts';
 import { type PeerNames, peerText } from './peer-names.ts';
 import { RateLimiter } from './rate-limiter.ts';
-import { Seats } from './seats.ts';
+import { type WaitingPlace, WaitingRoom } from './waiting-room.ts';
 
 /** An export as an app asks for it, its fields already checked for kind and bounds. */
 export interface ExportRequest {
@@ -84,14 +84,13 @@ const NO_DATA = new Uint8Array(0);
 export class ExportService {
   readonly #parts: ExportServiceParts;
   readonly #rate: RateLimiter;
-  /** Of those who wait. */
-  readonly #seats: Seats;
+  readonly #waitingRoom: WaitingRoom;
   #stopping = new AbortController();
 
   constructor(parts: ExportServiceParts) {
     this.#parts = parts;
     this.#rate = new RateLimiter({ perSecond: parts.limits.rateMax, clock: parts.clock });
-    this.#seats = new Seats(parts.limits.waitingMax);
+    this.#waitingRoom = new WaitingRoom(parts.limits.waitingMax);
   }
 
   /**
@@ -125,13 +124,14 @@ export class ExportService {
     wait: SubmissionWait,
   ): Promise<ExportJob> {
     this.#judge([request], submitter);
-    using seat = this.#seats.take();
-    const [job] = await this.#accept([request], submitter, seat !== null);
+    const lane = { client: submitter.client, destination: request.destination.uri };
+    using place = this.#waitingRoom.take(waiterOf(lane));
+    const [job] = await this.#accept([request], submitter, place !== null);
     if (job === undefined || hasEnded(job)) return job as ExportJob;
-    if (seat === null) throw tooManyWaiting();
+    if (place === null) throw tooManyWaiting();
     request.data = NO_DATA;
     wait.onTakenIn?.();
-    return await this.#wait(job, hasEnded, wait.timeoutMs, wait.signal);
+    return await this.#wait(job, hasEnded, { ...wait, place });
   }
 
   /**
@@ -204,7 +204,7 @@ export class ExportService {
 
   /**
    * Resolves with the job as soon as `isOver` is true of it, and with its present state when the time is up, `signal`
-   * aborts, or the service stops.
+   * aborts, the service stops, or another app needs the place.
    *
    * @throws ExportError `too_many_waiting`
    */
@@ -215,9 +215,9 @@ export class ExportService {
     signal: AbortSignal,
   ): Promise<ExportJob> {
     if (isOver(job)) return job;
-    using seat = this.#seats.take();
-    if (seat === null) throw tooManyWaiting();
-    return await this.#wait(job, isOver, timeoutMs, signal);
+    using place = this.#waitingRoom.take(waiterOf(job.lane));
+    if (place === null) throw tooManyWaiting();
+    return await this.#wait(job, isOver, { timeoutMs, signal, place });
   }
 
   /**
@@ -236,8 +236,7 @@ export class ExportService {
   async #wait(
     job: ExportJob,
     isOver: (job: ExportJob) => boolean,
-    timeoutMs: number,
-    signal: AbortSignal,
+    { timeoutMs, signal, place }: Pick<SubmissionWait, 'timeoutMs' | 'signal'> & { place: WaitingPlace },
   ): Promise<ExportJob> {
     const { feed, store, clock } = this.#parts;
     const ended = AbortSignal.any([signal, this.#stopping.signal]);
@@ -251,6 +250,7 @@ export class ExportService {
     const unwatch = feed.watch(job.id, () => changed.resolve());
     const cancelTimer = clock.schedule(timeoutMs, giveUp);
     ended.addEventListener('abort', giveUp);
+    place.whenNeeded(giveUp);
     if (ended.aborted) giveUp();
     try {
       let current = job;
@@ -357,6 +357,14 @@ export function tooManyWaiting(): ExportError {
     'Too many wait for results already. Ask again without waiting, or later.',
     { retryAfterSeconds: RETRY_AFTER_SECONDS },
   );
+}
+
+/**
+ * Who waits for an export of this lane. Where the box names no app, a destination is the closest to one: what an app
+ * waits for is its own exports, and its token is for one of them.
+ */
+function waiterOf({ client, destination }: Lane): string {
+  return client === '' ? `to ${destination}` : `app ${client}`;
 }
 
 /** Whether an export has ended, for those who wait for that. */

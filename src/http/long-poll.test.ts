@@ -263,6 +263,39 @@ describe('seats for those who wait', () => {
     }
   });
 
+  for (const [what, identifiers] of Object.entries({
+    'named by their tokens': ['greedy', 'other'],
+    'known by their destinations only': ['', ''],
+  })) {
+    it(`are shared among apps ${what}: who holds most answers early, with the present state, for one who holds fewer`, async () => {
+      await using fixture = await HttpFixture.start({ limits: { waitingMax: 2 } });
+      const [greedy, other] = identifiers;
+      const destination = 'https://other.example/in';
+      const tokens = [
+        tokenWith({ identifier: greedy ?? '' }),
+        tokenWith({ identifier: other ?? '', destination }),
+      ];
+      const wait = (app: 0 | 1) =>
+        fixture.send({
+          token: tokens[app] ?? null,
+          body: { ...FRESH, uri: app === 0 ? FRESH.uri : destination },
+          headers: { prefer: 'wait=10' },
+        });
+      const first = wait(0);
+      await fixture.untilWaiting(1);
+      const second = wait(0);
+      await fixture.untilWaiting(2);
+      assert.equal((await wait(0)).json.code, 'too_many_waiting');
+      const third = wait(1);
+      const { status, json } = await first;
+      assert.deepEqual([status, json.state], [200, 'Pending']);
+      await fixture.untilWaiting(2);
+      assert.equal((await wait(1)).json.code, 'too_many_waiting', 'it would hold more than the other');
+      fixture.clock.advance(10_000);
+      for (const answer of [second, third]) assert.equal((await answer).status, 200);
+    });
+  }
+
   it('are not needed by who does not wait', async () => {
     await using fixture = await HttpFixture.start({ limits: { waitingMax: 0 } });
     const id = await fixture.submit();

@@ -63,11 +63,14 @@ it(`${POLLS} open long polls are answered when their exports end, and one more i
     };
   };
 
-  /** As `ask`, and again for as long as the seats are taken: by those who look whether they are. */
+  /**
+   * As `ask`, and again for as long as the seats are taken, or when one is needed for another app: by those who look whether
+   * they are.
+   */
   const askUntilSeated = async (destination: string, id: string, signal: AbortSignal): Promise<Answer> => {
     for (;;) {
       const answer = await ask(destination, id, 300, signal);
-      if (answer.status !== 429) return answer;
+      if (answer.status !== 429 && answer.json.state === 'Finished') return answer;
       await delay(LOOK_EVERY_MS, undefined, { signal });
     }
   };
