@@ -431,12 +431,13 @@ describe('with the keyboard alone', () => {
     await tabTo(page, stop);
     await page.keyboard.press('Enter');
     await seen(page.getByRole('dialog'));
-    assert.match(await focused(page), /^Pause/);
+    const isOnPause = async () => (await focused(page)).startsWith('Pause');
+    await until(isOnPause);
     await page.keyboard.press('Escape');
     await gone(page.getByRole('dialog'));
-    assert.equal(await focused(page), 'Stop…');
+    await until(async () => (await focused(page)) === 'Stop…');
     await page.keyboard.press('Enter');
-    await seen(page.getByRole('dialog'));
+    await until(isOnPause);
     await page.keyboard.press('Enter');
     await seen(page.getByText('Paused: fitness-band to social.fitness.example/share.'));
   });
