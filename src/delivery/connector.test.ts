@@ -59,13 +59,18 @@ async function connect(
   return { ...outcome, address };
 }
 
-/** Counts what arrives before anybody has spoken HTTP: a TLS hello would be told here. */
-async function startCounting(): Promise<TestDestination & { readonly bytes: number }> {
+/**
+ * Counts what arrives before anybody has spoken HTTP: a TLS hello would be told here. Then it hangs up: whoever sent
+ * something is to fail, and not to wait for an answer.
+ */
+async function startCounting(host = '127.0.0.1'): Promise<TestDestination & { readonly bytes: number }> {
   let bytes = 0;
   const destination = await startDestination({
+    host,
     onConnection: (socket) =>
       socket.on('data', (chunk) => {
         bytes += chunk.length;
+        socket.destroy();
       }),
   });
   return Object.defineProperty(destination, 'bytes', { get: () => bytes }) as TestDestination & {
@@ -115,12 +120,13 @@ describe('the far end of an open socket', () => {
 
     it(`is not this service itself, whatever network is open: ${protocol}`, async () => {
       for (const host of ['127.0.0.1', '127.0.0.2', 'localhost']) {
-        await using destination = await startDestination({ host: '0.0.0.0' });
+        await using destination = await startCounting('0.0.0.0');
         const url = `${protocol}//${host}:${destination.port}/`;
         const opened = await connect(withoutLookup(open, '127.0.0.3'), url, () => destination.port);
         assertRefused(opened, 'own_service');
         assert.match(opened.error?.message ?? '', /^The address 127\.0\.0\.\d:\d+ is this service itself\./);
         await destination.quiet();
+        assert.equal(destination.bytes, 0);
       }
     });
   }
