@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import type { LookupAddress } from 'node:dns';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
+import tls from 'node:tls';
 import { certificate, TEST_CA } from '../../test/support/destinations/certificates.ts';
 import { answerText, startDestination } from '../../test/support/destinations/destination.ts';
 import * as nasty from '../../test/support/destinations/nasty.ts';
@@ -718,6 +720,28 @@ describe('TLS', () => {
         ciphers: 'ALL@SECLEVEL=0',
       },
     });
+    await using fixture = new Fixture();
+    assertFailed(await fixture.deliver(destination.url), 'tls_failed', /VERSION/);
+  });
+
+  it('refuses it also in a process that would take it, as --tls-min-v1.0 and --tls-cipher-list make one', async () => {
+    const { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS } = tls;
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' } as const;
+    using _ = {
+      [Symbol.dispose]: () => Object.assign(tls, { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS }),
+    };
+    Object.assign(tls, { DEFAULT_MIN_VERSION: 'TLSv1', DEFAULT_CIPHERS: old.ciphers });
+    await using destination = await nasty.answers(
+      '200 OK',
+      'read',
+      {},
+      { tls: { ...certificate('localhost'), ...old } },
+    );
+    // The process does take it: what refuses below is ours.
+    const plain = tls.connect({ port: destination.port, host: '127.0.0.1', rejectUnauthorized: false });
+    await once(plain, 'secureConnect');
+    assert.equal(plain.getProtocol(), 'TLSv1.1');
+    plain.destroy();
     await using fixture = new Fixture();
     assertFailed(await fixture.deliver(destination.url), 'tls_failed', /VERSION/);
   });

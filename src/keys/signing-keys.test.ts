@@ -6,9 +6,11 @@ import { MemorySecrets } from '../../test/support/memory-secrets.ts';
 import { openTemporaryStore } from '../../test/support/temporary-store.ts';
 import type { PublicSigningKey, SignedMessage } from '../export/signer.ts';
 import { MasterKey } from './master-key.ts';
-import { OVERLAP_MS, SIGNING_KEYS_MAX, thumbprint } from './signing-key-set.ts';
+import { SIGNING_KEYS_MAX, thumbprint } from './signing-key-set.ts';
 import { readPublicSigningKeys, SigningKeys } from './signing-keys.ts';
 
+/** What the interface and the docs promise receivers. */
+const DAY_MS = 86_400_000;
 const MASTER_KEY = new MasterKey(Buffer.alloc(32, 7));
 const MESSAGE: SignedMessage = {
   id: '0197a3c5-0000-7000-8000-000000000001',
@@ -108,13 +110,13 @@ describe('signing keys', () => {
     assert.deepEqual(ids(keys), [fresh.id, old.id]);
     assert.deepEqual(
       keys.publicKeys.map(({ validUntil }) => validUntil),
-      [null, fixture.clock.now() + OVERLAP_MS],
+      [null, fixture.clock.now() + DAY_MS],
     );
     const [first = '', second = '', ...more] = (await keys.sign(MESSAGE)).split(' ');
     assert.ok(isSignedWith(fresh, first) && isSignedWith(old, second));
     assert.deepEqual(more, []);
 
-    fixture.clock.advance(OVERLAP_MS - 1);
+    fixture.clock.advance(DAY_MS - 1);
     assert.deepEqual(ids(keys), [fresh.id, old.id]);
     fixture.clock.advance(1);
     assert.deepEqual(ids(keys), [fresh.id]);
@@ -132,7 +134,7 @@ describe('signing keys', () => {
     }
     assert.deepEqual(ids(keys), made.slice(0, SIGNING_KEYS_MAX));
     const ends = keys.publicKeys.map(({ validUntil }) => validUntil);
-    const end = fixture.clock.now() + OVERLAP_MS;
+    const end = fixture.clock.now() + DAY_MS;
     assert.deepEqual(ends, [null, end, end - 1_000, end - 2_000]);
   });
 
