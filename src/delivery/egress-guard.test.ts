@@ -198,6 +198,31 @@ describe('classifyAddress', () => {
     for (const ip of neighbours) assert.equal(verdict(ip, everything), 'allowed', ip);
   });
 
+  it('judges an address of ISATAP by its prefix and by what is inside, and opens none of metadata', () => {
+    for (const identifier of ['0:5efe', '200:5efe']) {
+      const cases: [address: string, closed: string, open: string][] = [
+        [`2606:4700:0:1:${identifier}:8.8.8.8`, 'allowed', 'allowed'],
+        [`2606:4700:0:1:${identifier}:10.0.0.1`, 'private', 'allowed'],
+        [`2606:4700:0:1:${identifier}:127.0.0.1`, 'loopback', 'allowed'],
+        [`2606:4700:0:1:${identifier}:169.254.169.254`, 'metadata', 'metadata'],
+        [`fe80::${identifier}:8.8.8.8`, 'link_local', 'allowed'],
+        [`fe80::${identifier}:169.254.169.254`, 'metadata', 'metadata'],
+        [`fd00::${identifier}:100.100.100.200`, 'metadata', 'metadata'],
+      ];
+      for (const [address, closed, open] of cases) {
+        assert.equal(verdict(address), closed, address);
+        assert.equal(verdict(address, allow('::/0')), open, address);
+      }
+    }
+    // Its neighbours are no ISATAP.
+    for (const identifier of ['0:5efd', '0:5eff', '100:5efe', '1:5efe']) {
+      assert.equal(verdict(`2606:4700:0:1:${identifier}:10.0.0.1`), 'allowed', identifier);
+    }
+    const policy = allow('10.0.0.0/8');
+    assert.equal(verdict('2606:4700:0:1:0:5efe:10.0.0.1', policy), 'allowed');
+    assert.equal(verdict('fe80::5efe:10.0.0.1', policy), 'link_local');
+  });
+
   for (const address of ['fe80::1%eth0', '2606:4700::1%1', '8.8.8.8%eth0']) {
     it(`refuses an address with a scope: ${address}`, () => {
       assert.equal(verdict(address, allow('::/0', '0.0.0.0/0')), 'scoped');

@@ -123,12 +123,18 @@ function classify(address: string, ip: Ip, policy: AddressPolicy): AddressVerdic
   const embedding = ip instanceof ipaddr.IPv6 ? embeddingOf(ip) : undefined;
   const inside = embedding?.read(ip.toByteArray()).map((bytes) => new ipaddr.IPv4(bytes)) ?? [];
 
-  const metadata = [ip, ...inside].find((candidate) => METADATA.has(candidate.toString()));
+  const tunnelled = isatapInside(ip);
+  const metadata = [ip, ...inside, ...(tunnelled === undefined ? [] : [tunnelled])].find((candidate) =>
+    METADATA.has(candidate.toString()),
+  );
   if (metadata !== undefined) return refused('metadata', `${named(address, metadata)} is a metadata service`);
 
   if (isOpened(ip, policy)) return ALLOWED;
   if (embedding?.judgedByInside) return classifyInside(address, inside, policy);
-  return classifyPlain(address, ip);
+  const verdict = classifyPlain(address, ip);
+  // The prefix and what is inside must both be allowed: which of the two counts is up to the routers on the way.
+  if (!verdict.allowed || tunnelled === undefined) return verdict;
+  return classifyInside(address, [tunnelled], policy);
 }
 
 function classifyInside(
@@ -156,6 +162,16 @@ function classifyPlain(name: string, ip: Ip): AddressVerdict {
     return refused('reserved', `${name} is outside ${GLOBAL_UNICAST_IPV6.cidr}, the public addresses`);
   }
   return ALLOWED;
+}
+
+/** ISATAP (RFC 5214, section 6.1): an interface identifier that begins so, under any prefix. */
+const ISATAP_IDENTIFIERS: ReadonlySet<string> = new Set(['00005efe', '02005efe']);
+
+/** The IPv4 address that a tunnel of ISATAP would send to; undefined where there is none. */
+function isatapInside(ip: Ip): ipaddr.IPv4 | undefined {
+  const bytes = ip.toByteArray();
+  if (!ISATAP_IDENTIFIERS.has(Buffer.from(bytes.slice(8, 12)).toString('hex'))) return undefined;
+  return new ipaddr.IPv4(bytes.slice(12, 16));
 }
 
 function embeddingOf(ip: ipaddr.IPv6): Embedding | undefined {
