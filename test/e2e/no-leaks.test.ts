@@ -13,9 +13,12 @@ import { openLocalRootKeys } from '../../src/local-root-key.ts';
 import { encode } from '../../src/macaroon/codec.ts';
 import { mint } from '../../src/macaroon/macaroon.ts';
 import { SqliteJobStore } from '../../src/store/sqlite/sqlite-job-store.ts';
+import { Box, DESTINATION } from '../support/arbiter/box.ts';
+import { answersBytes } from '../support/arbiter/test-arbiter.ts';
 import { runMain } from '../support/captured-io.ts';
 import { answerText, startDestination, type TestDestination } from '../support/destinations/destination.ts';
 import * as nasty from '../support/destinations/nasty.ts';
+import { SocketClient } from '../support/http/socket-client.ts';
 import { clientFor, ServiceProcess } from '../support/service.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
 
@@ -33,7 +36,15 @@ interface Trip {
 type Format = 'v1' | 'v2' | 'v2j';
 
 function tokenFor(trip: Trip, destination: string, format: Format = 'v1', rootKey = ROOT_KEY): string {
-  const caveats = ['path = *', 'method = POST', 'target = export-service', `destination = ${destination}`];
+  const caveats = ['path = *', 'method = *', 'target = export-service', `destination = ${destination}`];
+  return mintFor(trip, caveats, format, rootKey);
+}
+
+function ownerTokenFor(trip: Trip, rootKey = ROOT_KEY): string {
+  return mintFor(trip, ['path = /owner/*', 'method = *', 'target = export-service'], 'v1', rootKey);
+}
+
+function mintFor(trip: Trip, caveats: readonly string[], format: Format, rootKey: string): string {
   const token = encode(mint({ rootKey: Buffer.from(rootKey), identifier: 'app', caveats }), format);
   // Any stretch of it would be too much: the signature is at its end.
   for (const part of [token, token.slice(-40), token.slice(20, 60)]) trip.secrets.add(part);
@@ -88,13 +99,14 @@ async function exportEverything(app: App): Promise<void> {
   await using silent = await nasty.neverAnswers();
   await using garbage = await nasty.says('LEAK-garbage and nothing else\r\n\r\n');
   await using resets = await nasty.resetsMidBody();
-  for (const format of ['v1', 'v2', 'v2j'] as const) await app.export(withPath(good), format);
-  for (const as of ['authorization', 'basic']) await app.export(withPath(good), 'v1', as);
+  for (const format of ['v1', 'v2', 'v2j'] as const)
+    assert.equal(await app.export(withPath(good), format), 200, format);
+  for (const as of ['authorization', 'basic'])
+    assert.equal(await app.export(withPath(good), 'v1', as), 200, as);
   for (const bad of [echoing, untrusted, silent, garbage, resets])
     assert.equal(await app.export(withPath(bad)), 200);
-  await app.export(await nasty.closedPort());
-  await app.export('http://LEAK-name.invalid');
-  await app.export('http://localhost:1');
+  for (const nowhere of [await nasty.closedPort(), 'http://LEAK-name.invalid', 'http://localhost:1'])
+    assert.equal(await app.export(nowhere), 200, nowhere);
 }
 
 async function sendEverythingWrong(app: App, trip: Trip): Promise<void> {
@@ -124,6 +136,100 @@ async function sendEverythingWrong(app: App, trip: Trip): Promise<void> {
   ];
   for (const [headers, body, path = '/export'] of cases) {
     assert.ok((await app.send(path, headers, body)) >= 400, JSON.stringify(headers));
+  }
+}
+
+/** Exports over a WebSocket, and sends it what is wrong, before its handshake and after it. */
+async function useWebSocket(service: ServiceProcess, trip: Trip): Promise<void> {
+  await using good = await nasty.answers('200 OK', 'LEAK-answer');
+  const port = Number(new URL(service.url).port);
+  const uri = `${withPath(good)}/LEAK-path?key=LEAK-query`;
+  await using client = await SocketClient.open(port, { token: tokenFor(trip, uri) });
+  client.send({ uri, data: { name: 'LEAK-payload' } });
+  let state: string | undefined;
+  while (state !== 'Finished') ({ state } = await client.next());
+  const wrong = [
+    'LEAK-payload',
+    { uri, data: 'LEAK-payload' },
+    { uri: 'https://LEAK-host.example/', data: 'LEAK-payload' },
+    { id: 'LEAK-payload' },
+    [{ uri, data: '{}' }, 'LEAK-payload'],
+  ];
+  for (const frame of wrong) {
+    const problem = await client.ask(frame);
+    assert.ok(problem.status >= 400, JSON.stringify(problem));
+    trip.refusals.push(JSON.stringify(problem));
+  }
+  for (const token of [
+    'LEAK not a token',
+    tokenFor(trip, uri, 'v1', 'LEAK-other-key'),
+    ownerTokenFor(trip),
+  ]) {
+    const { status, problem } = await SocketClient.refused(port, { token });
+    assert.equal(status, 401);
+    trip.refusals.push(JSON.stringify(problem));
+  }
+}
+
+/** Goes through what the owner may ask. The answers are for the owner, who may see where exports went. */
+async function useOwnerRoutes(service: ServiceProcess, trip: Trip): Promise<void> {
+  const ask = async (
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    body?: string,
+    token = ownerTokenFor(trip),
+  ) => {
+    const headers = { 'x-api-key': token };
+    const response = await request(`${service.url}/owner/${path}`, { method, headers, body: body ?? null });
+    const text = await response.body.text();
+    if (response.statusCode >= 400) trip.refusals.push(JSON.stringify(response.headers) + text);
+    return { status: response.statusCode, text };
+  };
+  for (const path of ['exports?limit=500', 'summary', 'rules', 'ledger/logs', 'ledger']) {
+    const { status, text } = await ask('GET', path);
+    assert.equal(status, 200, path);
+    find(path, text, ['LEAK-payload', 'LEAK-answer', ROOT_KEY]);
+  }
+  const rule = JSON.stringify({ kind: 'block', destination: 'https://leak.example', note: 'LEAK-note' });
+  const { status, text } = await ask('POST', 'rules', rule);
+  assert.ok(status < 300, text);
+  assert.ok((await ask('DELETE', `rules/${JSON.parse(text).id}`)).status < 300);
+  assert.ok((await ask('POST', 'signing-key/rotate')).status < 300);
+  const { items } = JSON.parse((await ask('GET', 'exports?limit=500')).text);
+  assert.equal((await ask('POST', `exports/${items[0].id}/cancel`)).status, 409);
+  const wrong: [path: string, body: string, token?: string][] = [
+    ['rules', '{"kind":"LEAK-kind"}'],
+    ['rules', 'LEAK-rule'],
+    ['rules', '{"kind":"block","destination":"LEAK-destination"}'],
+    ['exports/LEAK-id/cancel', ''],
+    ['rules', '{"kind":"hold"}', 'LEAK not a token'],
+    ['rules', '{"kind":"hold"}', ownerTokenFor(trip, 'LEAK-other-key')],
+    ['rules', '{"kind":"hold"}', tokenFor(trip, 'https://LEAK-host.example/')],
+  ];
+  for (const [path, body, token] of wrong)
+    assert.ok((await ask('POST', path, body, token)).status >= 400, `${path} ${body}`);
+}
+
+/** Runs commands against the service. They repeat the destinations that whoever runs them names, and nothing secret. */
+async function useCommandLine(service: ServiceProcess, trip: Trip): Promise<void> {
+  await using good = await nasty.answers('200 OK', 'LEAK-answer');
+  const uri = `${withPath(good)}/LEAK-path?key=LEAK-query`;
+  const secrets = [...trip.secrets].filter((secret) => secret !== MARK);
+  const run = async (token: string, args: readonly string[], input = ''): Promise<number> => {
+    const env = { EXPORT_URL: service.url, EXPORT_TOKEN: token };
+    const { code, stdout, stderr } = await runMain(args, env, input);
+    find(args.join(' '), stdout + stderr, [...secrets, token, token.slice(-40), 'LEAK-payload']);
+    return code;
+  };
+  const owner = ownerTokenFor(trip);
+  const send = ['send', '--to', uri, '--no-journal'];
+  assert.equal(await run(tokenFor(trip, uri), send, '{"name":"LEAK-payload"}'), 0);
+  assert.equal(await run(owner, ['exports', 'list']), 0);
+  assert.equal(await run(owner, ['rules', 'list']), 0);
+  assert.notEqual(await run(tokenFor(trip, uri), send, 'LEAK-payload'), 0);
+  for (const token of ['LEAK-not-a-token', tokenFor(trip, uri, 'v1', 'LEAK-other-key')]) {
+    assert.notEqual(await run(token, send, '{"name":"LEAK-payload"}'), 0);
+    assert.notEqual(await run(token, ['exports', 'list']), 0);
   }
 }
 
@@ -161,6 +267,9 @@ for (const level of ['silent', 'error', 'warn', 'info', 'debug']) {
     const app = new App(service, trip);
     await exportEverything(app);
     await sendEverythingWrong(app, trip);
+    await useWebSocket(service, trip);
+    await useOwnerRoutes(service, trip);
+    await useCommandLine(service, trip);
     for (const path of [
       '/status',
       '/healthz',
@@ -170,6 +279,7 @@ for (const level of ['silent', 'error', 'warn', 'info', 'debug']) {
       '/openapi.json',
     ]) {
       const { statusCode, body } = await request(`${service.url}${path}`);
+      if (path !== '/metrics') assert.equal(statusCode, 200, path);
       find(path, `${statusCode} ${await body.text()}`, trip.secrets);
     }
     // Also what a crash leaves to say, and what the next start makes of it.
@@ -177,7 +287,8 @@ for (const level of ['silent', 'error', 'warn', 'info', 'debug']) {
     await service.start();
     assert.equal(await service.end('SIGTERM'), 0);
 
-    assert.ok(trip.refusals.length >= 18);
+    // 18 of requests, 8 of WebSockets, 8 of the owner's routes.
+    assert.ok(trip.refusals.length >= 34, `${trip.refusals.length}`);
     // The app's own destination, and nothing else of its own words, is named to the app that was refused.
     for (const refusal of trip.refusals) find('a refusal', refusal, trip.secrets);
     find('stdout', service.written.stdout, trip.secrets);
@@ -186,6 +297,30 @@ for (const level of ['silent', 'error', 'warn', 'info', 'debug']) {
     assert.equal(lines.length > 0, !['silent', 'error'].includes(level), service.written.stderr);
   });
 }
+
+it('no log and no refusal tells the key that an arbiter gave, or what it was asked with', async () => {
+  await using box = await Box.open();
+  const key = 'LEAK-key-of-the-arbiter';
+  const secrets = ['ARBITER_TOKEN', 'ZMQ_PUBLIC_KEY'].map((name) =>
+    readFileSync(join(box.arbiter.secretsDir, name), 'utf8'),
+  );
+  secrets.push(MARK, ...formsOf(key));
+  box.arbiter.misbehaviour = answersBytes(Buffer.concat([Buffer.from('45000000', 'hex'), Buffer.from(key)]));
+  await box.start();
+  await box.untilReady();
+  const trip: Trip = { secrets: new Set(), refusals: [] };
+  const good = tokenFor(trip, DESTINATION, 'v1', key);
+  assert.equal((await box.export(good)).status, 200);
+  const elsewhere = tokenFor(trip, 'https://elsewhere.example/', 'v1', key);
+  for (const token of ['LEAK not a token', elsewhere, tokenFor(trip, DESTINATION, 'v1', 'LEAK-other-key')]) {
+    const refused = await box.export(token);
+    assert.ok(refused.status >= 400);
+    find('a refusal', JSON.stringify(refused), [...secrets, ...trip.secrets]);
+  }
+  await box.stop();
+  assert.match(box.log, /the arbiter gave a root key/);
+  find('the log', box.log, [...secrets, ...trip.secrets]);
+});
 
 it('no file in the data folder holds a payload or an answer in the clear, whatever moment the disk is taken at', async () => {
   await using service = await ServiceProcess.start();
