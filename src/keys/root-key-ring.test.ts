@@ -53,6 +53,35 @@ describe('the ring in the store', () => {
     assert.deepEqual(duringWrite, [[], ['one']]);
   });
 
+  it('leaves a record of each key that came, was dropped, or left', async () => {
+    const fixture = new Fixture();
+    const ring = await fixture.open();
+    const recorded = (): string[] =>
+      fixture.secrets.records.splice(0).flatMap(({ changes }) => changes.map(({ change }) => change));
+    for (let n = 0; n < RING_KEYS_MAX; n += 1) await ring.add(keyOf(`key ${n}`));
+    assert.deepEqual(recorded(), Array(RING_KEYS_MAX).fill('fetched'));
+
+    await ring.add(keyOf('one too many'));
+    assert.deepEqual(recorded(), ['fetched', 'retired'], 'the one unused for longest made room');
+
+    fixture.clock.advance(RING_UNUSED_MS_MAX);
+    fixture.secrets.failure = new Error('the disk is full');
+    await assert.rejects(ring.upkeep(), /the disk is full/);
+    assert.deepEqual(recorded(), []);
+    fixture.secrets.failure = null;
+    await ring.upkeep();
+    assert.deepEqual(
+      recorded(),
+      Array(RING_KEYS_MAX - 1).fill('retired'),
+      'written later, and with its record',
+    );
+    await ring.upkeep();
+    assert.deepEqual(recorded(), [], 'once');
+
+    await ring.add(keyOf('the only one'), { isOnly: true });
+    assert.deepEqual(recorded(), ['dropped', 'fetched']);
+  });
+
   it('is encrypted under the master key, and no other opens it', async () => {
     const fixture = new Fixture();
     await (await fixture.open()).add(keyOf('very secret'));

@@ -153,11 +153,9 @@ export class RootKeyRing implements AsyncDisposable {
   async #exchange(): Promise<void> {
     for (let tries = 0; tries < SAVE_TRIES_MAX; tries += 1) {
       await this.#load();
-      const size = this.#ring.length;
       this.#set(dropUnused(this.#ring, this.#parts.clock.steady()));
-      const retired = size - this.#ring.length;
-      if (!this.#hasNews() && retired === 0) return;
-      if (await this.#save(retired)) return;
+      if (!this.#hasNews()) return;
+      if (await this.#save()) return;
     }
     throw new Error('Other instances changed the root keys in the store again and again.');
   }
@@ -179,14 +177,12 @@ export class RootKeyRing implements AsyncDisposable {
   /** Ages grow by being written down, so a quiet ring is written once in a while too. */
   #hasNews(): boolean {
     const isOld = this.#parts.clock.steady() - this.#storedAt >= RECORD_AFTER_MS;
-    return this.#unsaved.length > 0 || this.#hasUses || (isOld && this.#ring.length > 0);
+    const hasChanged = this.#unsaved.length > 0 || this.#countRetired() > 0;
+    return hasChanged || this.#hasUses || (isOld && this.#ring.length > 0);
   }
 
-  /**
-   * @param retired how many keys have left because nothing used them
-   * @returns false when the store has something else by now
-   */
-  async #save(retired: number): Promise<boolean> {
+  /** @returns false when the store has something else by now */
+  async #save(): Promise<boolean> {
     const { secrets, masterKey, clock } = this.#parts;
     const now = clock.steady();
     const ring = this.#ring;
@@ -197,7 +193,7 @@ export class RootKeyRing implements AsyncDisposable {
     for (const { key, usedAt } of ring) this.#recorded.set(key, usedAt);
     let isSaved = false;
     try {
-      isSaved = await secrets.replace(NAME, this.#stored, sealed, this.#record(retired));
+      isSaved = await secrets.replace(NAME, this.#stored, sealed, this.#record());
     } finally {
       if (!isSaved) this.#hasUses ||= hadUses;
     }
@@ -211,13 +207,21 @@ export class RootKeyRing implements AsyncDisposable {
   }
 
   /** What the ledger is to say of the changes that are written now. */
-  #record(retired: number): KeyRecord {
+  #record(): KeyRecord {
     const changes = this.#unsaved.flatMap(({ isOnly, by }): KeyChange[] => {
       const fetched = { purpose: 'root', change: 'fetched', publicKey: null, by } as const;
       return isOnly ? [{ ...fetched, change: 'dropped' }, fetched] : [fetched];
     });
     const gone: KeyChange = { purpose: 'root', change: 'retired', publicKey: null, by: null };
-    return { changes: [...changes, ...Array(retired).fill(gone)], now: this.#parts.clock.now() };
+    return { changes: [...changes, ...Array(this.#countRetired()).fill(gone)], now: this.#parts.clock.now() };
+  }
+
+  /** Keys that leave with what is written now: since nothing used them, or newer ones took their places. */
+  #countRetired(): number {
+    const dropping = this.#unsaved.findLastIndex(({ isOnly }) => isOnly);
+    const before = dropping < 0 ? this.#storedRing : [];
+    const known = [...before, ...this.#unsaved.slice(Math.max(dropping, 0))];
+    return known.filter(({ key }) => !holds(this.#ring, key)).length;
   }
 
   #apply(ring: Ring, { key, isOnly }: Addition): Ring {

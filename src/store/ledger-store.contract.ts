@@ -395,6 +395,24 @@ export function describeLedgerStore(name: string, open: OpenStore): void {
       );
       await verified(store);
     });
+
+    promises('erases what is behind a long row of records of erasures too', async (store) => {
+      for (let count = 0; count < 4; count += 1) await store.insert([newJob()], LIMITS);
+      const size = (await recordsOf(store)).length;
+      for (let count = 1; count < size; count += 1)
+        assert.equal(await store.ledger.erase(NOW + 1, NOW + 2, 1), true);
+      await store.insert([newJob()], { ...LIMITS, now: at(NOW + 3) });
+      const kinds = async (): Promise<(string | null)[]> =>
+        (await recordsOf(store)).map(({ text }) => (text === null ? null : parseEntry(text).kind));
+      assert.equal((await kinds()).at(-1), 'accepted');
+
+      let steps = 0;
+      while (await store.ledger.erase(NOW + 4, NOW + 5, 2)) assert.ok(steps++ < 100, 'it comes to an end');
+      const left = (await kinds()).filter((kind) => kind !== null);
+      assert.equal(left[0], 'log');
+      assert.deepEqual([...new Set(left.slice(1))], ['erasure']);
+      await verified(store);
+    });
   });
 }
 

@@ -1,4 +1,4 @@
-import type { SecretStore } from '../../src/export/job-store.ts';
+import type { KeyRecord, SecretStore } from '../../src/export/job-store.ts';
 
 /** Secrets that last as long as the test. */
 export class MemorySecrets implements SecretStore {
@@ -8,6 +8,8 @@ export class MemorySecrets implements SecretStore {
   duringWrite: () => void = () => {};
   /** How often something was written. */
   writes = 0;
+  /** What was to be recorded with each write that was done. */
+  readonly records: KeyRecord[] = [];
   readonly #values = new Map<string, Uint8Array>();
 
   async get(name: string): Promise<Uint8Array | null> {
@@ -20,7 +22,12 @@ export class MemorySecrets implements SecretStore {
     return this.#values.get(name) ?? value;
   }
 
-  async replace(name: string, expected: Uint8Array | null, value: Uint8Array): Promise<boolean> {
+  async replace(
+    name: string,
+    expected: Uint8Array | null,
+    value: Uint8Array,
+    record: KeyRecord | null = null,
+  ): Promise<boolean> {
     this.#failIfTold();
     const stored = this.#values.get(name) ?? null;
     const isExpected =
@@ -28,6 +35,7 @@ export class MemorySecrets implements SecretStore {
     if (!isExpected) return false;
     this.duringWrite();
     this.#values.set(name, value);
+    if (record !== null) this.records.push(record);
     this.writes += 1;
     return true;
   }

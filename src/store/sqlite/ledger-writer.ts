@@ -208,8 +208,8 @@ export class LedgerWriter {
   }
 
   /**
-   * Up to where entries from `from` on are old: at most `limit` of them. Null when none is, or only records of earlier
-   * erasures are: to erase these would make another one, for ever.
+   * Up to where entries from `from` on are old: at most `limit` of them. Null when none is, or when all that is old are
+   * records of earlier erasures: to erase these would make another one, for ever.
    */
   #endOfOld(log: number, from: number, before: number, limit: number): number | null {
     let end = from;
@@ -219,7 +219,17 @@ export class LedgerWriter {
       isWorthIt ||= text !== null && recordedErasure(text) === null;
       end = index + 1;
     }
-    return isWorthIt ? end : null;
+    return isWorthIt || (end - from === limit && this.#isOldTextFrom(end, log, before)) ? end : null;
+  }
+
+  /** Whether there is something old from entry `from` on that says more than what was erased. */
+  #isOldTextFrom(from: number, log: number, before: number): boolean {
+    for (const { text } of this.#reader.each(log, from)) {
+      if (text === null) continue;
+      if (Date.parse(timeOf(text)) >= before) return false;
+      if (recordedErasure(text) === null) return true;
+    }
+    return false;
   }
 }
 
