@@ -41,3 +41,13 @@ test('a line that does not end is refused', () => {
   parser.push(`data: ${'x'.repeat(3_999_000)}`);
   assert.throws(() => parser.push('x'.repeat(2_000)), RangeError);
 });
+
+test('a stream that is cut in the middle of a message goes on before that message', () => {
+  const whole = STREAM.slice(0, STREAM.indexOf('data\n\nevent: reset'));
+  for (let cut = 0; cut <= whole.length; cut += 1) {
+    const first = new EventParser();
+    const told = first.push(whole.slice(0, cut));
+    const ids = new Set(told.map(({ id }) => id));
+    for (const id of ['a-1', 'a-2']) assert.equal(first.lastId >= id, ids.has(id), `cut at ${cut}, ${id}`);
+  }
+});

@@ -11,17 +11,20 @@ export interface ServerEvent {
 const LINE_LENGTH_MAX = 4_000_000;
 
 /**
- * Takes a stream of server-sent events apart (HTML, section 9.2.6), however it is cut into pieces. `lastId` is kept also
- * for what has an id and nothing else: where to go on from.
+ * Takes a stream of server-sent events apart (HTML, section 9.2.6), however it is cut into pieces. `lastId` is where to go
+ * on from: that of the last whole message, also of one that has an id and nothing else.
  */
 export class EventParser {
   lastId: string;
   #rest = '';
+  /** Of the message that is coming: a cut in the middle of it must not pass it over. */
+  #id: string;
   #name = '';
   #data: string[] = [];
 
   constructor(lastId = '') {
     this.lastId = lastId;
+    this.#id = lastId;
   }
 
   /**
@@ -49,13 +52,14 @@ export class EventParser {
     const colon = line.indexOf(':');
     const field = colon === -1 ? line : line.slice(0, colon);
     const value = colon === -1 ? '' : line.slice(colon + 1).replace(/^ /, '');
-    if (field === 'id') this.lastId = value;
+    if (field === 'id') this.#id = value;
     else if (field === 'event') this.#name = value;
     else if (field === 'data') this.#data.push(value);
     return null;
   }
 
   #takeMessage(): ServerEvent | null {
+    this.lastId = this.#id;
     const [name, data] = [this.#name || 'message', this.#data];
     this.#name = '';
     this.#data = [];

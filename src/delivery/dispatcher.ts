@@ -317,10 +317,16 @@ export class Dispatcher implements Dispatch {
     // The next job of the lane rides along with this commit, unless other lanes wait for the place.
     const claimNext = this.#isStopping || this.#line.length > 0 ? 0 : 1;
     const next = await this.#settle(settlement, claimNext);
-    if (this.#sending.get(job.id) === job) this.#sending.delete(job.id);
-    this.#parts.consent.forget(job.id);
+    this.#sent(job);
     if (next === null) return;
     this.#begin(state, next, 1, queuedCount);
+  }
+
+  /** A later attempt may be under way, when this one's lease was lost: what is known of the job is its business then. */
+  #sent(job: ClaimedJob): void {
+    if (this.#sending.get(job.id) !== job) return;
+    this.#sending.delete(job.id);
+    this.#parts.consent.forget(job.id);
   }
 
   async #deliver(job: ClaimedJob): Promise<Settlement> {

@@ -33,6 +33,20 @@ export function parseDestination(uri: string): Destination {
   return { uri, url };
 }
 
+/**
+ * Whether some export may ever go there, as far as the text tells: a rule about anything else would match nothing, and its
+ * owner believe that it does. A port without a scheme reads as a scheme (`lab.example:443`); patterns are no URLs of ours.
+ */
+export function canBeDestination(text: string): boolean {
+  if (Buffer.byteLength(text) > DESTINATION_BYTES_MAX || CONTROL_OR_BLANK.test(text) || !text.isWellFormed())
+    return false;
+  const url = URL.parse(text);
+  if (url === null || !['https:', 'http:'].includes(url.protocol)) return false;
+  const beforeQuery = text.replace(/[?#].*$/s, '');
+  const isPlain = beforeQuery.includes('://') && !beforeQuery.includes('\\') && !url.hostname.includes('*');
+  return isPlain && url.username === '' && url.password === '';
+}
+
 /** Decides before an export is taken whether its destination can ever be connected to. */
 export interface DestinationPolicy {
   /** Why `url` is refused, as a sentence for the app's developer; null when it is not. */

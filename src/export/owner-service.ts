@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { Consent } from './consent.ts';
-import { DESTINATION_BYTES_MAX } from './destination.ts';
+import { canBeDestination } from './destination.ts';
 import { ExportError } from './errors.ts';
 import type { ExportJob } from './job.ts';
 import type { JobStore, LaneBacklog } from './job-store.ts';
@@ -189,14 +189,10 @@ function checkRule(rule: NewRule): void {
     refuse(`"app" is longer than ${APP_BYTES_MAX} bytes.`);
   if ((rule.note?.length ?? 0) > NOTE_LENGTH_MAX)
     refuse(`"note" is longer than ${NOTE_LENGTH_MAX} characters.`);
-  if (rule.destination !== null && !isDestination(rule.destination))
+  if (rule.destination !== null && !canBeDestination(rule.destination))
     refuse(
       '"destination" is neither a URL nor an origin, such as "https://example.org/in" or "https://example.org".',
     );
   if (rule.kind === 'budget' && !(Number.isSafeInteger(rule.limit) && rule.limit >= 0))
     refuse('"limit" is not a whole number from 0.');
-}
-
-function isDestination(text: string): boolean {
-  return Buffer.byteLength(text) <= DESTINATION_BYTES_MAX && URL.canParse(text);
 }

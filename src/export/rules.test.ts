@@ -30,6 +30,7 @@ describe('a rule', () => {
     ['https://a.example/in', 'https://a.example./in', true],
     ['https://a.example/in', 'https://a.example/./in', true],
     ['https://a.example/in', 'https://a.example/in#part', true],
+    ['https://a.example/in', 'https://a.example/in?', true],
     ['https://a.example/in', 'http://a.example/in', false],
     ['https://a.example', 'https://a.example/in', true],
     ['https://a.example', 'https://A.EXAMPLE:443/in?x=1', true],

@@ -123,5 +123,7 @@ function parts(text: string): UrlParts | null {
   if (url === null) return null;
   url.hostname = url.hostname.replace(/\.+$/, '');
   url.hash = '';
+  // An empty query is not sent: `/in?` reaches what `/in` does.
+  if (url.search === '') url.search = '';
   return { href: url.href, origin: url.origin, isOrigin: /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*$/i.test(text) };
 }

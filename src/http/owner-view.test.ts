@@ -34,6 +34,7 @@ describe("the owner's rules", () => {
     [{ kind: 'block', app: 7 }, /"app" is no string/],
     [{ kind: 'block', limit: 7 }, /"limit" belongs to a budget/],
     [{ kind: 'block', destination: 'example.org' }, /"destination" is neither a URL nor an origin/],
+    [{ kind: 'hold', destination: 'lab.example:443' }, /"destination" is neither a URL nor an origin/],
     [{ kind: 'block', until: 'monday' }, /"until" is no field/],
     [{ kind: 'budget', limit: '7', unit: 'bytes', per: 'day' }, /"limit" is no number/],
     [{ kind: 'budget', limit: 7, unit: 'kilobytes', per: 'day' }, /"unit" is one of/],
