@@ -20,6 +20,7 @@ import { DisclosureAccount } from '../src/ledger/disclosures.ts';
 import { parseEntry } from '../src/ledger/entry.ts';
 import { parseProofFile } from '../src/ledger/receipt.ts';
 import { accountJson, accountText } from './ledger/account.ts';
+import { breakJson, breakLine } from './ledger/breaks.ts';
 import { entryLine } from './ledger/entry-text.ts';
 import { Proofs } from './ledger/proofs.ts';
 import { readSelection, SELECTION_FLAGS, type Selection } from './ledger/selection.ts';
@@ -109,6 +110,9 @@ const VERIFY: Action = {
     'Recomputes every hash of every log and holds it against every checkpoint that is at hand. The exit code is 1 when ' +
       'something does not hold: an entry that was changed, removed, moved or put in, an end that was cut off, a text that was ' +
       'erased and nothing says so.',
+    'Where a log goes on from another one, as after a restore, a line says what was lost there. Entries that were signed and ' +
+      'are gone make the exit code 1 as well; the words say whether the log that went on admits it, as after a restore ' +
+      'beside the last head, or not, as when somebody has cut off the end.',
     'Whoever can write to the store and has its keys could write another history and sign it. Only a checkpoint that was ' +
       'kept elsewhere can tell: --checkpoint.',
   ],
@@ -123,7 +127,8 @@ const EXPORT: Action = {
   about: [
     'Prints entries as NDJSON, each with the hashes that lead from it to the checkpoint of its log, which is printed after ' +
       'them: so each can be checked by itself. With --report it prints who sent what where, when, how much and how often.',
-    'The ledger is verified first. When something does not hold, nothing is printed and the exit code is 1.',
+    'The ledger is verified first. When something does not hold, nothing is printed and the exit code is 1. What was lost ' +
+      'by a restore, and is admitted by the log that went on, is told at the end, and no reason to print nothing.',
   ],
   flags: {
     ...SELECTION_FLAGS,
@@ -269,7 +274,7 @@ async function logsOf(source: LedgerSource, given: Arguments): Promise<readonly 
 async function verify({ given, source, write }: Call): Promise<ExitCode> {
   const report = await verifyLedger(source, readTrusted(given));
   write(given.isOn('json') ? `${JSON.stringify(reportJson(report), null, 2)}\n` : reportText(report, given));
-  return report.isSound ? EXIT.done : EXIT.failed;
+  return report.isWhole ? EXIT.done : EXIT.failed;
 }
 
 function readTrusted(given: Arguments) {
@@ -290,9 +295,10 @@ function readCheckpoint(path: string): OutsideHead {
   return { where: path, note };
 }
 
-function reportJson({ logs, problems, isSound }: LedgerReport): object {
+function reportJson({ logs, problems, breaks, isSound, isWhole }: LedgerReport): object {
   return {
     sound: isSound,
+    whole: isWhole,
     logs: logs.map(({ origin, verifierKey, verification, heads, problems: ofLog }) => ({
       origin,
       verifier_key: verifierKey,
@@ -304,12 +310,13 @@ function reportJson({ logs, problems, isSound }: LedgerReport): object {
       checkpoints: heads.map(({ where, size }) => ({ where, size })),
       problems: ofLog,
     })),
+    breaks: breaks.map(breakJson),
     problems,
   };
 }
 
-function reportText({ logs, problems, isSound }: LedgerReport, given: Arguments): string {
-  const lines = [...logs.flatMap(logLines), ...problems];
+function reportText({ logs, problems, breaks, isSound }: LedgerReport, given: Arguments): string {
+  const lines = [...logs.flatMap(logLines), ...breaks.map(breakLine), ...problems];
   if (isSound && given.all('checkpoint').length === 0)
     lines.push(
       'No checkpoint from elsewhere was given: whoever has this box and its keys could have written all of it anew.',
@@ -342,18 +349,22 @@ async function exportEntries(call: Call): Promise<ExitCode> {
   const report = await verifyLedger(source, readTrusted(given));
   if (!report.isSound) throw new Error(`The ledger does not hold.\n${reportText(report, given)}`.trimEnd());
   const reports = report.logs.filter(({ origin }) => logs.some((log) => log.origin === origin));
+  // What is missing next to a log that is named is a part of what is said of it.
+  const isNamed = (name: string): boolean => logs.some(({ origin }) => origin === name);
+  const breaks = report.breaks.filter(({ origin, previous }) => isNamed(origin) || isNamed(previous));
   if (given.isOn('report')) {
     const account = new DisclosureAccount();
     for await (const { text } of selected(source, logs, isMeant)) account.add(parseEntry(text));
     const disclosures = account.disclosures();
     write(
       given.isOn('json')
-        ? `${JSON.stringify(accountJson(disclosures, reports), null, 2)}\n`
-        : accountText(disclosures, reports),
+        ? `${JSON.stringify(accountJson(disclosures, reports, breaks), null, 2)}\n`
+        : accountText(disclosures, reports, breaks),
     );
     return EXIT.done;
   }
   for (const log of logs) await exportLog(call, log, isMeant);
+  for (const each of breaks) write(`${JSON.stringify({ break: breakJson(each) })}\n`);
   return EXIT.done;
 }
 

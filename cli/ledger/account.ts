@@ -1,15 +1,25 @@
 import type { Disclosure } from '../../src/ledger/disclosures.ts';
 import { formatBytes, formatCount, formatExports, printable } from '../terminal.ts';
+import { breakJson, breakLine, type LogBreak } from './breaks.ts';
 import type { LogReport } from './verification.ts';
 
 /** What left the box, for people: who, what, where, when, how much, how often; and what speaks for it. */
-export function accountText(disclosures: readonly Disclosure[], logs: readonly LogReport[]): string {
+export function accountText(
+  disclosures: readonly Disclosure[],
+  logs: readonly LogReport[],
+  breaks: readonly LogBreak[],
+): string {
   const parts = disclosures.length === 0 ? ['Nothing was handed over.\n'] : disclosures.map(disclosureText);
-  return printableLines(`${parts.join('\n')}\n${logs.map(proofText).join('')}`);
+  const lost = breaks.map((each) => `${breakLine(each)}\n`).join('');
+  return printableLines(`${parts.join('\n')}\n${logs.map(proofText).join('')}${lost}`);
 }
 
 /** The same as JSON. */
-export function accountJson(disclosures: readonly Disclosure[], logs: readonly LogReport[]): object {
+export function accountJson(
+  disclosures: readonly Disclosure[],
+  logs: readonly LogReport[],
+  breaks: readonly LogBreak[],
+): object {
   return {
     disclosures: disclosures.map(
       ({ app, destination, accepted, outcomes, sent, unknown, bytes, refused, ...rest }) => ({
@@ -33,6 +43,7 @@ export function accountJson(disclosures: readonly Disclosure[], logs: readonly L
       entries: verification.head.size,
       covered: verification.covered,
     })),
+    breaks: breaks.map(breakJson),
   };
 }
 

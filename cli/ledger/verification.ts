@@ -1,9 +1,10 @@
 import { type Checkpoint, openCheckpoint } from '../../src/ledger/checkpoint.ts';
 import type { OutsideHead } from '../../src/ledger/continuation.ts';
-import { type LedgerEntry, type PreviousLog, parseEntry } from '../../src/ledger/entry.ts';
+import { type LedgerEntry, parseEntry } from '../../src/ledger/entry.ts';
 import { recordedErasure } from '../../src/ledger/erasures.ts';
 import { type KnownHead, LedgerVerifier, type Verification } from '../../src/ledger/ledger-verifier.ts';
 import { noteVerifier, readVerifierKey } from '../../src/ledger/note-key.ts';
+import { breakOf, type LogBreak, misplacedLogs, strayCheckpoints } from './breaks.ts';
 import type { LedgerSource, SourceLog } from './source.ts';
 
 /** How a log came out. */
@@ -22,7 +23,12 @@ export interface LedgerReport {
   readonly logs: readonly LogReport[];
   /** What is wrong with no log in particular. */
   readonly problems: readonly string[];
+  /** Where a log ends and another one goes on, in the order of the logs. */
+  readonly breaks: readonly LogBreak[];
+  /** What is there holds, and what is missing is admitted by the log that went on. */
   readonly isSound: boolean;
+  /** It is sound, and nothing that was signed is known to be missing. */
+  readonly isWhole: boolean;
 }
 
 /** What is known from elsewhere. */
@@ -35,7 +41,7 @@ export interface Trusted {
 
 /** What later logs say of an earlier one. */
 interface Said {
-  readonly previous: Map<string, PreviousLog>;
+  readonly breaks: { readonly of: LogBreak; readonly checkpoint: string | null }[];
   readonly erasedBefore: Map<string, number>;
 }
 
@@ -45,13 +51,15 @@ interface Said {
  */
 export async function verifyLedger(source: LedgerSource, trusted: Trusted): Promise<LedgerReport> {
   const logs = await source.logs();
-  const said: Said = { previous: new Map(), erasedBefore: new Map() };
+  const said: Said = { breaks: [], erasedBefore: new Map() };
   const reports: LogReport[] = [];
   for (const log of logs.toReversed()) reports.unshift(await verifyLog(source, log, trusted, said));
-  const problems = strayCheckpoints(logs, trusted, said);
+  const breaks = said.breaks.map((each) => each.of).toReversed();
+  const problems = [...misplacedLogs(logs, breaks), ...strayCheckpoints(logs, trusted.checkpoints, breaks)];
   if (logs.length === 0) problems.push('There is no log.');
   const isSound = problems.length === 0 && reports.every(isSoundLog);
-  return { logs: reports, problems, isSound };
+  const isWhole = isSound && breaks.every(({ lost }) => lost === null);
+  return { logs: reports, problems, breaks, isSound, isWhole };
 }
 
 function isSoundLog({ verification, problems }: LogReport): boolean {
@@ -67,19 +75,22 @@ async function verifyLog(
   const { origin, verifierKey } = log;
   const problems: string[] = [];
   const heads = readHeads(log, await candidates(source, log, trusted, said), trusted.key, problems);
-  const kept = said.previous.get(origin)?.kept;
+  const successor = successorOf(origin, said)?.of;
   const { storedNode } = source;
   const verifier = new LedgerVerifier({
     heads,
     ...(storedNode && { storedNode: (level, index) => storedNode(origin, level, index) }),
-    ...(kept !== undefined && { kept }),
+    ...(successor && { successor: { ...successor, known: successor.head?.size ?? 0 } }),
     erasedBefore: said.erasedBefore.get(origin) ?? 0,
   });
   for await (const entry of source.entries(origin, 0)) {
     verifier.add(entry);
-    if (entry.text !== null) listen(entry.text, entry.index, log, said, problems);
+    listen(entry.text, entry.index, log, said, problems);
   }
-  return { origin, verifierKey, verification: verifier.finish(), heads, problems };
+  const verification = verifier.finish();
+  if (verification.head.size === 0 && verification.flaw === null)
+    problems.push('It has no entry; each log has one that says its name.');
+  return { origin, verifierKey, verification, heads, problems };
 }
 
 /** Every checkpoint that may be of this log. */
@@ -89,7 +100,7 @@ async function candidates(
   trusted: Trusted,
   said: Said,
 ): Promise<OutsideHead[]> {
-  const named = said.previous.get(origin)?.checkpoint ?? null;
+  const named = successorOf(origin, said)?.checkpoint ?? null;
   return [
     ...(await source.checkpoints(origin)),
     ...(named === null ? [] : [{ where: 'the first entry of the log that went on from it', note: named }]),
@@ -121,16 +132,28 @@ function readHeads(
   });
 }
 
+function successorOf(origin: string, { breaks }: Said): Said['breaks'][number] | undefined {
+  return breaks.find((each) => each.of.previous === origin);
+}
+
 /** Takes in what an entry says of other logs, and of its own name. */
-function listen(text: string, index: number, log: SourceLog, said: Said, problems: string[]): void {
-  const erasure = recordedErasure(text);
+function listen(text: string | null, index: number, log: SourceLog, said: Said, problems: string[]): void {
+  const erasure = text === null ? null : recordedErasure(text);
   if (erasure?.log != null)
     said.erasedBefore.set(erasure.log, Math.max(said.erasedBefore.get(erasure.log) ?? 0, erasure.before));
   if (index > 0) return;
-  const first = readOrNull(text);
-  if (first?.kind !== 'log' || first.origin !== log.origin)
+  // Its text is never erased: without it nobody would know what was there before.
+  const first = text === null ? null : readOrNull(text);
+  if (first?.kind !== 'log' || first.origin !== log.origin) {
     problems.push('Its first entry is not the one that says its name.');
-  else if (first.previous !== null) said.previous.set(first.previous.origin, first.previous);
+    return;
+  }
+  try {
+    const found = breakOf(first);
+    if (found !== null) said.breaks.push({ of: found, checkpoint: first.previous?.checkpoint ?? null });
+  } catch (error) {
+    problems.push(`Its first entry names a checkpoint that is none: ${(error as Error).message}`);
+  }
 }
 
 function readOrNull(text: string): LedgerEntry | null {
@@ -139,13 +162,4 @@ function readOrNull(text: string): LedgerEntry | null {
   } catch {
     return null;
   }
-}
-
-/** Checkpoints that were given and are of no log here, unless a log went on from theirs after it had been forgotten. */
-function strayCheckpoints(logs: readonly SourceLog[], { checkpoints }: Trusted, said: Said): string[] {
-  return checkpoints.flatMap(({ where, note }) => {
-    const origin = note.slice(0, note.indexOf('\n'));
-    if (logs.some((log) => log.origin === origin) || said.previous.has(origin)) return [];
-    return [`The checkpoint in ${where} is of the log "${origin}", and there is none here.`];
-  });
 }

@@ -252,11 +252,43 @@ describe('what else the verifier tells', () => {
     assertFlaw(honest.verify([{ size: 0, root: leafHash('') }]), 'rewritten', 0, -1);
   });
 
-  it('heads beyond the end are no flaw of a log that another one went on from, if its end is the one named there', () => {
+  describe('of a log that another one went on from', () => {
     const ledger = tampered('nodes', (rows) => rows.slice(0, 250));
-    assert.equal(ledger.verify(heads, true, 250).flaw, null);
-    assert.equal(ledger.verify(heads, true, 250).covered, 200);
-    assertFlaw(ledger.verify(heads, true, 251), 'cut_off', 250, SIZE - 1);
+    const successor = (kept: number, known: number) => ({
+      origin: 'box/next',
+      reason: 'store_behind',
+      kept,
+      known,
+    });
+
+    it('entries that were lost and that it admits are no flaw', () => {
+      const { flaw, covered } = ledger.verify(heads, true, successor(250, SIZE));
+      assert.deepEqual([flaw, covered], [null, 200]);
+    });
+
+    it('heads beyond what it admits are: whoever cuts off the end makes the next log begin', () => {
+      for (const known of [0, 250, SIZE - 1]) {
+        const verification = ledger.verify(heads, true, successor(250, known));
+        assertFlaw(verification, 'cut_off', 250, SIZE - 1);
+        assert.match(
+          verification.flaw?.detail ?? '',
+          /^Entries 250 to 299 were signed and are gone: .* The log box\/next.* does not admit that: .*"store_behind", 250 kept/,
+        );
+      }
+    });
+
+    it('fewer entries than it left are a cut, more are put in, whatever the heads', () => {
+      for (const known of [0, SIZE, SIZE + 50]) {
+        assertFlaw(ledger.verify([], true, successor(251, known)), 'cut_off', 250, 250);
+        assertFlaw(ledger.verify([], true, successor(240, known)), 'inserted', 240, 249);
+      }
+      assertFlaw(ledger.verify([], true, successor(0, 0)), 'inserted', 0, 249);
+    });
+
+    it('two heads of what was lost that differ are two stories', () => {
+      const fork = { size: SIZE, root: EMPTY_ROOT };
+      assertFlaw(ledger.verify([...heads, fork], true, successor(250, SIZE)), 'rewritten', 250, SIZE - 1);
+    });
   });
 
   it('a hash that is none is a change', () => {

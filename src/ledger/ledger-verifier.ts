@@ -25,22 +25,35 @@ export interface Expectations {
   readonly heads: readonly KnownHead[];
   /** The store's hash of a complete subtree at a stored level, null when it has none; narrows down where a change is. */
   readonly storedNode?: (level: number, index: number) => TreeHash | null;
-  /**
-   * How many entries are left of a log that another one goes on from, as that one's first entry says: heads beyond are
-   * then no sign that something was cut off.
-   */
-  readonly kept?: number;
+  /** What the log says that went on from this one; left out for one that is written to. */
+  readonly successor?: Successor;
   /** Before which entry texts were erased, as a later log says; 0 when left out. */
   readonly erasedBefore?: number;
+}
+
+/** What the first entry of a log says of the one that it went on from. */
+export interface Successor {
+  /** Its own name. */
+  readonly origin: string;
+  readonly reason: string;
+  /** How many entries were left: no more and no fewer must be there. */
+  readonly kept: number;
+  /**
+   * Of how many entries the last signed head is that it names; 0 when it names none. Those from `kept` up to here were
+   * lost, and it admits that. Whoever cuts off a log makes another one begin, which takes the rest for all there was: so
+   * a head beyond this is a sign that something was cut off.
+   */
+  readonly known: number;
 }
 
 /**
  * - `changed`: the text is not the one that was hashed.
  * - `removed`: the entry is not there; those after it are.
  * - `reordered`: another entry is in its place, it itself comes later.
- * - `inserted`: an entry is in its place that was not there.
+ * - `inserted`: an entry is in its place that was not there, or after the end of a log that another one went on from.
  * - `rewritten`: one of these, and the hashes were made to fit; it is one of the entries from `first` to `last`.
- * - `cut_off`: the log ends before it, and a signed head is of a longer one. (Entries after those that are `covered` may
+ * - `cut_off`: the log ends before it, and a signed head is of a longer one, or the log that went on from it says that
+ *   more was left. (Entries after those that are `covered` may
  *   have been rewritten as well: there is no head to tell.)
  * - `wrong_node`: the entries from `first` to `last` hold; the store's hash above them does not, and proofs made with it
  *   would not either.
@@ -123,7 +136,8 @@ export class LedgerVerifier {
 
   /** To be called once, after the last entry. */
   finish(): Verification {
-    this.#flaw ??= this.#doubt === null ? this.#cutOff() : rewritten(this.#doubt, 'a stored hash above them');
+    this.#flaw ??=
+      this.#doubt === null ? this.#wrongEnd() : rewritten(this.#doubt, 'a stored hash above them');
     return {
       flaw: this.#flaw,
       head: { size: this.#frontier.size, root: this.#frontier.root() },
@@ -171,20 +185,31 @@ export class LedgerVerifier {
     this.#flaw = rewritten(range, `the head of ${size} entries in ${where}`);
   }
 
-  #cutOff(): Flaw | null {
+  /** Whether the log ends where it should. */
+  #wrongEnd(): Flaw | null {
     const { size } = this.#frontier;
+    const { successor } = this.#expectations;
     const last = this.#heads.at(-1);
-    if (last === undefined || last.size <= size || this.#expectations.kept === size) return null;
-    return {
-      kind: 'cut_off',
-      first: size,
-      last: last.size - 1,
-      detail: `The log ends after ${size} entries; the head in ${last.where} is of ${last.size}.`,
-    };
+    if (successor !== undefined && size > successor.kept) return appended(size, successor);
+    if (successor !== undefined && size < successor.kept) return shortened(size, successor);
+    if (last === undefined || last.size <= Math.max(size, successor?.known ?? 0))
+      return this.#forkBeyond(size);
+    return successor === undefined ? cutOff(size, last) : unadmitted(size, last, successor);
+  }
+
+  /** Heads of what is lost can only be held against each other. */
+  #forkBeyond(end: number): Flaw | null {
+    const fork = this.#heads.find(({ size, root }, index) => {
+      const before = this.#heads[index - 1];
+      return size > end && before?.size === size && !equalHashes(before.root, root);
+    });
+    if (fork === undefined) return null;
+    return rewritten({ first: end, last: fork.size - 1 }, `one of two heads of ${fork.size} entries`);
   }
 }
 
-interface EntryRange {
+/** Entries from `first` to `last`. */
+export interface EntryRange {
   readonly first: number;
   readonly last: number;
 }
@@ -192,6 +217,31 @@ interface EntryRange {
 function rewritten({ first, last }: EntryRange, against: string): Flaw {
   const which = first === last ? `Entry ${first} does` : `One of the entries ${first} to ${last} does`;
   return { kind: 'rewritten', first, last, detail: `${which} not fit ${against}.` };
+}
+
+function cutOff(size: number, head: KnownHead): Flaw {
+  const detail = `The log ends after ${size} entries; the head in ${head.where} is of ${head.size}.`;
+  return { kind: 'cut_off', first: size, last: head.size - 1, detail };
+}
+
+function shortened(size: number, { origin, kept }: Successor): Flaw {
+  const detail = `The log ends after ${size} entries; the log ${origin}, which went on from it, says that ${kept} were left.`;
+  return { kind: 'cut_off', first: size, last: kept - 1, detail };
+}
+
+function appended(size: number, { origin, kept }: Successor): Flaw {
+  const detail =
+    `The log ends after ${size} entries; when the log ${origin} went on from it, ${kept} were left, and nothing was added ` +
+    `after entry ${kept - 1}.`;
+  return { kind: 'inserted', first: kept, last: size - 1, detail };
+}
+
+function unadmitted(size: number, head: KnownHead, { origin, reason, kept, known }: Successor): Flaw {
+  const names = known === 0 ? 'names no signed head' : `names a head of ${known} as the last that was signed`;
+  const detail =
+    `Entries ${size} to ${head.size - 1} were signed and are gone: the head in ${head.where} is of ${head.size}. The log ` +
+    `${origin}, which went on, does not admit that: it says "${reason}", ${kept} kept, and ${names}.`;
+  return { kind: 'cut_off', first: size, last: head.size - 1, detail };
 }
 
 /** What is wrong with an entry by itself at a place of the log; null when nothing is. */

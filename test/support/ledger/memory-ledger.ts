@@ -1,6 +1,6 @@
 import { eventText, type LedgerEvent } from '../../../src/ledger/entry.ts';
 import { Frontier } from '../../../src/ledger/frontier.ts';
-import { LedgerVerifier, type Verification } from '../../../src/ledger/ledger-verifier.ts';
+import { LedgerVerifier, type Successor, type Verification } from '../../../src/ledger/ledger-verifier.ts';
 import { type AppendedEntry, LogAppender } from '../../../src/ledger/log-appender.ts';
 import { consistencyProof, inclusionProof, type TreeHead } from '../../../src/ledger/proof.ts';
 import { Salts } from '../../../src/ledger/salts.ts';
@@ -86,11 +86,11 @@ export class MemoryLedger {
   }
 
   /** Checks the rows, with the stored nodes or without, against heads. */
-  verify(heads: readonly TreeHead[], withNodes = true, kept?: number): Verification {
+  verify(heads: readonly TreeHead[], withNodes = true, successor?: Successor): Verification {
     const verifier = new LedgerVerifier({
       heads: heads.map((head) => ({ ...head, where: 'a safe place' })),
       ...(withNodes && { storedNode: (level, index) => this.node(level, index) }),
-      ...(kept !== undefined && { kept }),
+      ...(successor !== undefined && { successor }),
     });
     for (const row of this.rows) verifier.add(row);
     return verifier.finish();
