@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { parseNetwork } from './addresses/network.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { CheckpointKeeper, type CheckpointObserver } from './checkpoints/checkpoint-keeper.ts';
+import { KeptHeadError } from './checkpoints/kept-head.ts';
 import { CheckpointFile, type CheckpointPlace, CheckpointUrl, headFileIn } from './checkpoints/places.ts';
 import type { CheckpointTarget, Config } from './config.ts';
 import { Dispatcher, type DispatchObserver } from './delivery/dispatcher.ts';
@@ -281,7 +282,21 @@ function checkpointLog(log: Log): CheckpointObserver {
       else log.warn({ origin, reason, previous }, 'the ledger goes on as a new log');
     },
     notKept(where, error) {
-      log.warn({ err: error, where }, 'a checkpoint of the ledger could not be kept; this is tried again');
+      const level = error instanceof KeptHeadError ? 'error' : 'warn';
+      log[level]({ err: error, where }, 'a checkpoint of the ledger could not be kept; this is tried again');
+    },
+    empty(where) {
+      log.warn(
+        { where },
+        'this place for checkpoints holds none, although the ledger was signed before: unless it is new, stop the ' +
+          'service, bring back what was there (is the disk mounted?) and start it again',
+      );
+    },
+    halted(where, error) {
+      log.error(
+        { err: error, where },
+        'the ledger is signed no more: what was kept elsewhere contradicts it',
+      );
     },
   };
 }

@@ -7,7 +7,7 @@ import { ManualClock } from '../../test/support/manual-clock.ts';
 import { NOT_KEPT, STORE_KEYS } from '../../test/support/store-keys.ts';
 import { TemporaryDirectory } from '../../test/support/temporary-store.ts';
 import { until } from '../../test/support/until.ts';
-import { openCheckpoint, readUnverifiedCheckpoint } from '../ledger/checkpoint.ts';
+import { CheckpointSigner, openCheckpoint, readUnverifiedCheckpoint } from '../ledger/checkpoint.ts';
 import { parseEntry } from '../ledger/entry.ts';
 import { noteSigner, parseVerifierKey } from '../ledger/note-key.ts';
 import { SqliteJobStore } from '../store/sqlite/sqlite-job-store.ts';
@@ -20,6 +20,7 @@ const SECOND = 1_000;
 /** Somewhere outside, in memory. */
 class Place implements CheckpointPlace {
   readonly where: string;
+  readonly canBeRead = true;
   note: string | null = null;
   /** Every note that was written, in order. */
   readonly written: string[] = [];
@@ -71,6 +72,8 @@ class Box implements AsyncDisposable {
       observer: {
         began: ({ origin, reason, previous }) => this.told.push(`${origin} ${reason} ${previous}`),
         notKept: (where, error) => this.told.push(`${where}: ${(error as Error).message}`),
+        empty: (where) => this.told.push(`${where} is empty`),
+        halted: (where, error) => this.told.push(`halted by ${where}: ${error.message}`),
       },
     });
     return this.keeper;
@@ -310,3 +313,151 @@ describe('a log', () => {
     assert.match(await box.refusal(), /was signed for 7 entries, and those in the store are others/);
   });
 });
+
+describe('what a place holds is looked at before it is replaced', () => {
+  /** Signed up to 9 entries; then the whole folder is put back to 4, started while the place is away, and that is back. */
+  async function forked(box: Box, appended: number): Promise<string> {
+    await box.start();
+    await box.append(2);
+    await box.stop();
+    box.copy('copy.db');
+    const head = box.headFile.note;
+    await box.start();
+    await box.append(4);
+    await box.stop();
+    assert.equal(box.mirror.size, 9);
+    const witness = box.mirror.note ?? '';
+    box.restore('copy.db');
+    box.headFile.note = head;
+    box.mirror.note = null;
+    await box.start();
+    assert.equal(box.keeper?.origin, 'box.example/export/1', 'nobody could know');
+    await until(() => box.mirror.note !== null);
+    box.mirror.note = witness;
+    await box.append(appended);
+    return witness;
+  }
+  const isHalted = (box: Box) => () => box.told.some((line) => line.startsWith('halted by elsewhere'));
+
+  it('a file that is gone is told of, unless nothing was signed before', async () => {
+    await using box = new Box();
+    await box.start();
+    await box.stop();
+    assert.ok(!box.told.includes('elsewhere is empty'));
+    box.mirror.note = null;
+    await box.start();
+    assert.ok(box.told.includes('elsewhere is empty'));
+  });
+
+  for (const [what, appended] of [
+    ['larger', 1],
+    ['of the same size and another root', 4],
+    ['smaller, with another root', 8],
+  ] as const) {
+    it(`a head of this log that is ${what} stays, and no more is signed or shown`, async () => {
+      await using box = new Box();
+      const witness = await forked(box, appended);
+      const { keeper } = box;
+      assert.ok(keeper);
+      await keeper.checkpoint(keeper.origin);
+      await until(isHalted(box));
+      const signed = box.headFile.note;
+      await box.append(3);
+      box.clock.advance(3_600 * SECOND);
+      await assert.rejects(keeper.checkpoint(keeper.origin), { code: 'store_unavailable' });
+      await box.stop();
+      assert.deepEqual([box.mirror.note, box.headFile.note], [witness, signed]);
+      assert.equal(box.told.filter((line) => line.startsWith('halted')).length, 1);
+    });
+  }
+
+  it('then the next start sees it: a new log, which admits what was signed', async () => {
+    await using box = new Box();
+    const witness = await forked(box, 1);
+    await box.keeper?.checkpoint('box.example/export/1');
+    await until(isHalted(box));
+    await box.stop();
+    const keeper = await box.start();
+    const [entry] = (await box.store?.ledger.entries(keeper.origin, 0, 1)) ?? [];
+    const log = parseEntry(entry?.text ?? '');
+    assert.ok(log.kind === 'log');
+    assert.deepEqual(
+      [log.reason, log.previous],
+      ['store_behind', { origin: 'box.example/export/1', checkpoint: witness, kept: 6 }],
+    );
+    // It is admitted now, so the place gets the new log's.
+    await until(() => box.mirror.note === box.headFile.note);
+  });
+
+  it('or it is refused, and what the message says leads to a new log', async () => {
+    await using box = new Box();
+    await forked(box, 8);
+    await box.keeper?.checkpoint('box.example/export/1');
+    await until(isHalted(box));
+    await box.stop();
+    assert.match(
+      await box.refusal(),
+      /elsewhere was signed for 9 entries, .* ledger\.head and move both away/,
+    );
+    box.mirror.note = null;
+    box.headFile.note = null;
+    assert.equal((await box.start()).origin, 'box.example/export/2');
+  });
+
+  for (const [what, note] of [
+    ['of another box', () => signedBy(Buffer.alloc(32, 1), 'other.example/export/1')],
+    ['of a log that this store has forgotten', () => signedBy(SEED, 'box.example/export/77')],
+    ['that is none', () => 'a shopping list'],
+  ] as const) {
+    it(`a head ${what} stays, and no more is signed`, async () => {
+      await using box = new Box();
+      const keeper = await box.start();
+      await until(() => box.mirror.note !== null);
+      const there = note();
+      box.mirror.note = there;
+      await box.append();
+      await keeper.checkpoint(keeper.origin);
+      await until(isHalted(box));
+      await box.stop();
+      assert.equal(box.mirror.note, there);
+    });
+  }
+
+  it('a head of a log that was left, of more than is admitted, stays; the new log is signed all the same', async () => {
+    await using box = new Box();
+    await box.start();
+    await box.append(2);
+    await box.stop();
+    box.copy('copy.db');
+    await box.start();
+    await box.append(4);
+    await box.stop();
+    const witness = box.mirror.note;
+    box.restore('copy.db');
+    box.headFile.note = null;
+    box.mirror.note = null;
+    const keeper = await box.start();
+    assert.equal(keeper.origin, 'box.example/export/2');
+    await until(() => box.mirror.note !== null);
+    box.mirror.note = witness;
+    await box.append(20);
+    await keeper.checkpoint(keeper.origin);
+    await until(() => box.told.some((line) => /9 entries of the log .*no log of it admits/.test(line)));
+    await box.stop();
+    await box.start();
+    await box.append();
+    await box.keeper?.checkpoint(keeper.origin);
+    await box.stop();
+    assert.equal(box.mirror.note, witness, 'nor at a start or a stop');
+    assert.equal(box.headFile.size, 2 + 20 + 2);
+    assert.ok(!isHalted(box)());
+    box.mirror.note = null;
+    await box.start();
+    await until(() => box.mirror.note === box.headFile.note);
+  });
+});
+
+/** A head of 40 entries of some log. */
+function signedBy(seed: Uint8Array, origin: string): string {
+  return new CheckpointSigner(noteSigner(origin, seed), null).sign({ size: 40, root: Buffer.alloc(32, 3) });
+}

@@ -5,6 +5,7 @@ import { CheckpointSigner, readUnverifiedCheckpoint } from '../ledger/checkpoint
 import { noteSigner } from '../ledger/note-key.ts';
 import { printReceipt } from '../ledger/receipt.ts';
 import { findStart } from './continuation.ts';
+import { objectionTo } from './kept-head.ts';
 import { Mirror } from './mirror.ts';
 import type { CheckpointPlace } from './places.ts';
 
@@ -30,6 +31,10 @@ export interface CheckpointObserver {
   began(log: { readonly origin: string; readonly reason: string; readonly previous: string | null }): void;
   /** A checkpoint could not be put there; it is tried again. */
   notKept(where: string, error: unknown): void;
+  /** A place holds nothing, although heads were signed before: it is new, or not where it should be. */
+  empty(where: string): void;
+  /** What a place holds contradicts the log: no more of it is signed until a start has looked at it. */
+  halted(where: string, error: Error): void;
 }
 
 /** Signed at most so often, unless somebody asks. */
@@ -64,13 +69,27 @@ export class CheckpointKeeper implements AsyncDisposable {
   #turn: Promise<unknown> = Promise.resolve();
   #next: Promise<Shown> | null = null;
   #isStopped = false;
+  /**
+   * Why no more is signed. To go on with a new log takes what only a start does, before anything can be recorded; to sign
+   * no more is safe at once.
+   */
+  #halted: Error | null = null;
 
   private constructor(parts: CheckpointKeeperParts, signer: CheckpointSigner, shown: Shown | null) {
     this.#parts = parts;
     this.#signer = signer;
     this.#shown = shown;
     this.#keptAt = parts.clock.steady();
-    this.#mirrors = parts.mirrors.map((place) => new Mirror(place, parts.clock, parts.observer.notKept));
+    const { store, instance, clock, observer } = parts;
+    this.#mirrors = parts.mirrors.map((place) => {
+      return new Mirror({
+        place,
+        clock,
+        objectionTo: (there) => objectionTo(there, store, instance),
+        onError: observer.notKept,
+        onContradiction: (where, error) => this.#halt(where, error),
+      });
+    });
     this.#stopListening = parts.store.onAppended(() => this.#schedule(SIGN_EVERY_MS));
   }
 
@@ -80,8 +99,9 @@ export class CheckpointKeeper implements AsyncDisposable {
    * @throws Error when the store contradicts what was signed before, saying what to look at
    */
   static async open(parts: CheckpointKeeperParts): Promise<CheckpointKeeper> {
-    const { store, headFile, mirrors, instance, seed, version, clock, observer } = parts;
-    const { origin, newLog, last } = await findStart({ ...parts, places: [headFile, ...mirrors] });
+    const { store, instance, seed, version, clock, observer } = parts;
+    const { origin, newLog, last, empty } = await findStart(parts);
+    for (const where of empty) observer.empty(where);
     const known = last === null ? null : readUnverifiedCheckpoint(last);
     const signer = new CheckpointSigner(noteSigner(origin, seed), known);
     await store.begin({ instance, newLog, version, now: clock.now() });
@@ -141,8 +161,10 @@ export class CheckpointKeeper implements AsyncDisposable {
     this.#cancelTimer?.();
     try {
       await this.#parts.store.recordRefusals(this.#parts.clock.now(), true);
-      await this.#sign();
-      await this.#tell(true);
+      if (this.#halted === null) {
+        await this.#sign();
+        await this.#tell(true);
+      }
     } catch (error) {
       this.#parts.observer.notKept(this.#parts.headFile.where, error);
     }
@@ -152,7 +174,8 @@ export class CheckpointKeeper implements AsyncDisposable {
 
   async #covering({ origin, index }: LedgerPlace): Promise<Shown | null> {
     if (origin === this.origin) {
-      const shown = this.#shown !== null && this.#shown.size > index ? this.#shown : await this.#newest();
+      const isCovered = this.#halted === null && this.#shown !== null && this.#shown.size > index;
+      const shown = isCovered && this.#shown !== null ? this.#shown : await this.#newest();
       return shown.size > index ? shown : null;
     }
     const note = (await this.logs()).find((log) => log.origin === origin)?.checkpoint ?? null;
@@ -160,8 +183,22 @@ export class CheckpointKeeper implements AsyncDisposable {
     return note !== null && size > index ? { note, size } : null;
   }
 
+  #halt(where: string, error: Error): void {
+    this.#halted ??= error;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    this.#parts.observer.halted(where, error);
+  }
+
   /** When nothing can be put into the file, nothing newer is shown than what is in it. */
   async #newest(): Promise<Shown> {
+    if (this.#halted !== null)
+      throw new ExportError(
+        'store_unavailable',
+        'A head that was kept elsewhere contradicts this log: nothing of it is signed or shown until the service was started ' +
+          'anew. The log of the service says which.',
+        { retryAfterSeconds: RETRY_MS / 1_000, cause: this.#halted },
+      );
     try {
       return await this.#sign();
     } catch (cause) {
@@ -175,7 +212,7 @@ export class CheckpointKeeper implements AsyncDisposable {
   }
 
   #schedule(delayMs: number): void {
-    if (this.#cancelTimer !== null || this.#isStopped) return;
+    if (this.#cancelTimer !== null || this.#isStopped || this.#halted !== null) return;
     const { clock } = this.#parts;
     const dueAt = Math.max(this.#signedAt + delayMs, clock.steady());
     this.#cancelTimer = clock.schedule(dueAt - clock.steady(), () => {
@@ -206,6 +243,7 @@ export class CheckpointKeeper implements AsyncDisposable {
   }
 
   async #signOnce(): Promise<Shown> {
+    if (this.#halted !== null) throw this.#halted;
     const { clock, headFile } = this.#parts;
     const isKept = clock.steady() - this.#keptAt >= KEEP_EVERY_MS;
     const head = await this.#tell(isKept);

@@ -2,13 +2,15 @@ import type { LedgerLog, LedgerStore, NewLedgerLog } from '../export/ledger-stor
 import { readUnverifiedCheckpoint } from '../ledger/checkpoint.ts';
 import { type Continuation, decideContinuation, type OutsideHead } from '../ledger/continuation.ts';
 import { noteSigner } from '../ledger/note-key.ts';
-import type { TreeHash } from '../ledger/tree-hash.ts';
+import { isUnadmitted } from './kept-head.ts';
 import type { CheckpointPlace } from './places.ts';
+import { logsOf, readOrNull, storedLogs } from './stored-logs.ts';
 
 export interface StartParts {
   readonly store: LedgerStore;
-  /** The most trusted one first. */
-  readonly places: readonly CheckpointPlace[];
+  /** The file beside the store: the most trusted place. */
+  readonly headFile: CheckpointPlace;
+  readonly mirrors: readonly CheckpointPlace[];
   readonly instance: string;
   /** Of the key that signs. */
   readonly seed: Uint8Array;
@@ -22,6 +24,8 @@ export interface StartedLog {
   readonly newLog: NewLedgerLog | null;
   /** The largest checkpoint of it that is known; null for a new log, or when none was signed. */
   readonly last: string | null;
+  /** Places that could be read and held nothing, although a head was signed before: files that were gone, or are new. */
+  readonly empty: readonly string[];
 }
 
 /**
@@ -31,22 +35,32 @@ export interface StartedLog {
  * @throws Error when they contradict each other, saying what to look at
  */
 export async function findStart(parts: StartParts): Promise<StartedLog> {
-  const logs = (await parts.store.logs()).filter(({ instance }) => instance === parts.instance);
-  const outside = await readHeads(parts.places);
-  const roots = await readRoots(parts.store, logs, outside);
-  const stored = logs.map((log) => ({
-    ...log,
-    rootAt: (size: number) => roots.get(rootKey(log.origin, size)) as TreeHash,
-  }));
+  const logs = await logsOf(parts.store, parts.instance);
+  const outside = await readHeads([parts.headFile, ...parts.mirrors]);
+  const empty = emptyPlaces(parts.mirrors, logs, outside);
+  const stored = await storedLogs(parts.store, logs, outside);
   const decision = decideContinuation({ logs: stored, outside });
   if (decision.kind === 'refuse') throw new Error(decision.why);
   const current = logs.at(-1);
   if (decision.kind === 'continue' && current !== undefined) {
     const last = largestOf(current, outside);
-    if (last !== null) await bringUpToDate(parts.places, outside, last);
-    return { origin: current.origin, newLog: null, last };
+    if (last !== null) await bringUpToDate(parts, outside, last);
+    return { origin: current.origin, newLog: null, last, empty };
   }
-  return startNew(parts, decision as Extract<Continuation, { kind: 'new_log' }>, outside);
+  return {
+    ...(await startNew(parts, decision as Extract<Continuation, { kind: 'new_log' }>, outside)),
+    empty,
+  };
+}
+
+function emptyPlaces(
+  mirrors: readonly CheckpointPlace[],
+  logs: readonly LedgerLog[],
+  outside: readonly OutsideHead[],
+): string[] {
+  if (logs.every(({ checkpoint }) => checkpoint === null)) return [];
+  const held = new Set(outside.map(({ where }) => where));
+  return mirrors.filter(({ canBeRead, where }) => canBeRead && !held.has(where)).map(({ where }) => where);
 }
 
 async function readHeads(places: readonly CheckpointPlace[]): Promise<OutsideHead[]> {
@@ -54,26 +68,6 @@ async function readHeads(places: readonly CheckpointPlace[]): Promise<OutsideHea
     places.map(async (place) => ({ where: place.where, note: await place.read() })),
   );
   return heads.filter((head): head is OutsideHead => head.note !== null);
-}
-
-/** The roots that the heads are held against. */
-async function readRoots(
-  store: LedgerStore,
-  logs: readonly LedgerLog[],
-  outside: readonly OutsideHead[],
-): Promise<ReadonlyMap<string, TreeHash>> {
-  const roots = new Map<string, TreeHash>();
-  for (const { note } of outside) {
-    const head = readOrNull(note);
-    const log = logs.find(({ origin }) => origin === head?.origin);
-    if (head === null || log === undefined || head.size > log.size) continue;
-    roots.set(rootKey(head.origin, head.size), await store.rootAt(head.origin, head.size));
-  }
-  return roots;
-}
-
-function rootKey(origin: string, size: number): string {
-  return `${size} ${origin}`;
 }
 
 function largestOf({ origin, checkpoint }: LedgerLog, outside: readonly OutsideHead[]): string | null {
@@ -84,12 +78,13 @@ function largestOf({ origin, checkpoint }: LedgerLog, outside: readonly OutsideH
 }
 
 async function startNew(
-  { places, seed, newOrigin }: StartParts,
+  parts: StartParts,
   { reason, previous }: Extract<Continuation, { kind: 'new_log' }>,
   outside: readonly OutsideHead[],
-): Promise<StartedLog> {
+): Promise<Omit<StartedLog, 'empty'>> {
+  const { seed, newOrigin } = parts;
   const named = previous?.checkpoint ?? null;
-  if (reason === 'store_behind' && named !== null) await bringUpToDate(places, outside, named);
+  if (reason === 'store_behind' && named !== null) await bringUpToDate(parts, outside, named);
   const origin = newOrigin();
   const { verifierKey } = noteSigner(origin, seed);
   return { origin, newLog: { origin, verifierKey, reason, previous }, last: null };
@@ -97,28 +92,23 @@ async function startNew(
 
 /**
  * A place that is behind, such as a file that was restored together with the store, would mislead a later start that cannot
- * reach the others: before anything is appended, it gets the newest checkpoint.
+ * reach the others: before anything is appended, it gets the newest checkpoint. A mirror that shows what was signed and is
+ * admitted nowhere is left: it is the only witness.
  */
 async function bringUpToDate(
-  places: readonly CheckpointPlace[],
+  { headFile, mirrors, store, instance }: StartParts,
   outside: readonly OutsideHead[],
   newest: string,
 ): Promise<void> {
-  const isBehind = ({ where }: CheckpointPlace): boolean => {
-    const head = outside.find((each) => each.where === where);
-    return head !== undefined && sizeOf(head.note) < sizeOf(newest);
+  const update = async (place: CheckpointPlace): Promise<void> => {
+    const head = outside.find((each) => each.where === place.where);
+    if (head === undefined || sizeOf(head.note) >= sizeOf(newest)) return;
+    if (place !== headFile && (await isUnadmitted(head, store, instance))) return;
+    await place.write(newest);
   };
-  await Promise.all(places.filter(isBehind).map((place) => place.write(newest)));
+  await Promise.all([headFile, ...mirrors].map(update));
 }
 
 function sizeOf(note: string): number {
   return readUnverifiedCheckpoint(note).size;
-}
-
-function readOrNull(note: string): ReturnType<typeof readUnverifiedCheckpoint> | null {
-  try {
-    return readUnverifiedCheckpoint(note);
-  } catch {
-    return null;
-  }
 }

@@ -1,4 +1,6 @@
 import type { Cancel, Clock } from '../export/clock.ts';
+import type { OutsideHead } from '../ledger/continuation.ts';
+import { KeptHeadError } from './kept-head.ts';
 import type { CheckpointPlace } from './places.ts';
 
 /** How long to wait after the first failure in a row; each further one doubles it. */
@@ -9,12 +11,27 @@ const TOLD_EVERY_MS = 600_000;
 /** How long a stop waits for the last one. */
 const STOP_MS_MAX = 5_000;
 
-/** Brings the newest checkpoint to a place. One that cannot be reached is tried again, with what is newest then. */
+export interface MirrorParts {
+  readonly place: CheckpointPlace;
+  readonly clock: Clock;
+  /** Why what is there must not be replaced; null when it may. */
+  objectionTo(there: OutsideHead): Promise<KeptHeadError | null>;
+  /** Hears that a checkpoint could not be put there; it is tried again. */
+  onError(where: string, error: unknown): void;
+  /** Hears that what is there contradicts the log that is written to. The place is left alone from then on. */
+  onContradiction(where: string, error: KeptHeadError): void;
+}
+
+/**
+ * Brings the newest checkpoint to a place. One that cannot be reached is tried again, with what is newest then. It looks
+ * at what is there before each time: a place that was away at the start, such as a disk that was not mounted, may hold
+ * what this store has forgotten.
+ */
 export class Mirror implements AsyncDisposable {
-  readonly #place: CheckpointPlace;
-  readonly #clock: Clock;
-  readonly #onError: (where: string, error: unknown) => void;
+  readonly #parts: MirrorParts;
   #newest: string | null = null;
+  /** What was put there last. */
+  #written: string | null = null;
   /** Failures in a row. */
   #failures = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
@@ -22,13 +39,12 @@ export class Mirror implements AsyncDisposable {
   #cancelRetry: Cancel | null = null;
   #isStopped = false;
 
-  constructor(place: CheckpointPlace, clock: Clock, onError: (where: string, error: unknown) => void) {
-    this.#place = place;
-    this.#clock = clock;
-    this.#onError = onError;
+  constructor(parts: MirrorParts) {
+    this.#parts = parts;
   }
 
   offer(note: string): void {
+    if (this.#isStopped) return;
     this.#newest = note;
     if (this.#cancelRetry === null) this.#start();
   }
@@ -40,7 +56,7 @@ export class Mirror implements AsyncDisposable {
     this.#isStopped = true;
     this.#start();
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#clock.schedule(STOP_MS_MAX, resolve);
+    const cancel = this.#parts.clock.schedule(STOP_MS_MAX, resolve);
     await Promise.race([this.#work, late]);
     cancel();
   }
@@ -55,9 +71,10 @@ export class Mirror implements AsyncDisposable {
     while (this.#newest !== null) {
       const note = this.#newest;
       try {
-        await this.#place.write(note);
+        await this.#replace(note);
       } catch (error) {
-        this.#fail(error);
+        if (error instanceof KeptHeadError && error.isContradiction) this.#giveUp(error);
+        else this.#fail(error);
         return;
       }
       this.#failures = 0;
@@ -65,16 +82,33 @@ export class Mirror implements AsyncDisposable {
     }
   }
 
+  async #replace(note: string): Promise<void> {
+    const { place, objectionTo } = this.#parts;
+    const there = await place.read();
+    if (there !== null && there !== this.#written) {
+      const objection = await objectionTo({ where: place.where, note: there });
+      if (objection !== null) throw objection;
+    }
+    await place.write(note);
+    this.#written = note;
+  }
+
+  #giveUp(error: KeptHeadError): void {
+    this.#isStopped = true;
+    this.#newest = null;
+    this.#parts.onContradiction(this.#parts.place.where, error);
+  }
+
   #fail(error: unknown): void {
-    const now = this.#clock.steady();
+    const now = this.#parts.clock.steady();
     if (now - this.#toldAt >= TOLD_EVERY_MS) {
       this.#toldAt = now;
-      this.#onError(this.#place.where, error);
+      this.#parts.onError(this.#parts.place.where, error);
     }
     if (this.#isStopped) return;
     const delayMs = Math.min(RETRY_MS * 2 ** this.#failures, RETRY_MS_MAX);
     this.#failures += 1;
-    this.#cancelRetry = this.#clock.schedule(delayMs, () => {
+    this.#cancelRetry = this.#parts.clock.schedule(delayMs, () => {
       this.#cancelRetry = null;
       this.#start();
     });

@@ -6,6 +6,8 @@ import { dirname, join } from 'node:path';
 export interface CheckpointPlace {
   /** What it is called in messages. */
   readonly where: string;
+  /** Whether `read` tells what is there. */
+  readonly canBeRead: boolean;
   /** The checkpoint that is there; null when there is none, or when the place cannot be read. */
   read(): Promise<string | null>;
   /** Puts a checkpoint there; what was there before is no more. Rejects when it cannot. */
@@ -23,6 +25,7 @@ export function headFileIn(dataDir: string): string {
 /** A file. It holds one checkpoint or the next at every moment, whenever the power goes. */
 export class CheckpointFile implements CheckpointPlace {
   readonly where: string;
+  readonly canBeRead = true;
 
   constructor(path: string) {
     this.where = path;
@@ -65,9 +68,13 @@ async function flushed(file: FileHandle, write: (file: FileHandle) => Promise<vo
 /** How long whoever is posted to may take to answer. */
 const ANSWER_MS_MAX = 10_000;
 
-/** Somebody who takes checkpoints by HTTP POST (`text/plain`), and answers 2xx when they are safe. */
+/**
+ * Somebody who takes checkpoints by HTTP POST (`text/plain`), and answers 2xx when they are safe. Whoever it is must keep all
+ * of them, or compare: nothing tells this service what is there, so it cannot see that it contradicts it.
+ */
 export class CheckpointUrl implements CheckpointPlace {
   readonly where: string;
+  readonly canBeRead = false;
   readonly #url: URL;
 
   constructor(url: URL) {

@@ -173,7 +173,8 @@ export const SETTINGS = {
     flags: ['--checkpoint-to'],
     env: 'EXPORT_CHECKPOINT_TO',
     meaning:
-      'Where each signed checkpoint of the ledger also goes: a file that is replaced, or a URL that it is posted to; ' +
+      'Where each signed checkpoint of the ledger also goes: a file, which is read first and replaced unless it shows more ' +
+      'than the store has, or a URL that it is posted to, with which nothing can be compared; ' +
       'repeatable, comma-separated in the environment. Elsewhere than on this box, so that nobody on it can rewrite ' +
       'the past unseen',
   }),

@@ -132,7 +132,7 @@ describe('the start is refused, with a message that says where and what to do', 
   const why = (...args: Parameters<typeof decide>): string => {
     const decision = decide(...args);
     assert.ok(decision.kind === 'refuse', JSON.stringify(decision));
-    assert.match(decision.why, /^The head of the ledger in data\/ledger\.head .*move it away\.$/);
+    assert.match(decision.why, /^The head of the ledger in data\/ledger\.head .*move both away\.$/);
     return decision.why;
   };
 

@@ -63,7 +63,7 @@ export type Continuation =
  * @throws MalformedLedgerError when the checkpoint in the store is none
  */
 export function decideContinuation({ logs, outside }: Heads): Continuation {
-  const findings = outside.map((head) => compare(head, logs));
+  const findings = outside.map((head) => judgeHead(head, logs));
   const contradiction = findings.find((finding) => finding.kind === 'contradicts');
   if (contradiction !== undefined) return refuse(contradiction.where, contradiction.what);
   const ahead = furthest(findings);
@@ -79,7 +79,7 @@ export function decideContinuation({ logs, outside }: Heads): Continuation {
  * What one outside head says about the store: its log is there up to that head; it has more entries than the store; or
  * it is none of this store's, or of other entries.
  */
-type Finding = OutsideHead &
+export type Finding = OutsideHead &
   (
     | { readonly kind: 'agrees' | 'is_ahead'; readonly checkpoint: Checkpoint; readonly kept: number }
     | { readonly kind: 'contradicts'; readonly what: string; readonly checkpoint?: undefined }
@@ -90,7 +90,8 @@ function isLatestOf({ origin, checkpoint }: StoredLog, finding: Finding): boolea
   return checkpoint === null || finding.checkpoint.size >= readUnverifiedCheckpoint(checkpoint).size;
 }
 
-function compare(head: OutsideHead, logs: readonly StoredLog[]): Finding {
+/** Holds one head against all logs of the store. */
+export function judgeHead(head: OutsideHead, logs: readonly StoredLog[]): Finding {
   const checkpoint = read(head, logs);
   if (checkpoint === null) {
     return { ...head, kind: 'contradicts', what: 'is not a checkpoint that this store has signed' };
@@ -155,6 +156,6 @@ function refuse(where: string, what: string): Continuation {
     kind: 'refuse',
     why:
       `The head of the ledger in ${where} ${what}. Nothing was changed. Look with "ledger verify"; to go on with a new ` +
-      'log, keep that file and move it away.',
+      'log, keep that file and ledger.head and move both away.',
   };
 }
