@@ -44,6 +44,17 @@ export async function exchangeJson(exchange: Exchange): Promise<unknown> {
   }
 }
 
+/**
+ * The same for an answer that is text.
+ *
+ * @throws what {@link exchangeJson} throws
+ */
+export async function exchangeText(exchange: Exchange): Promise<string> {
+  const answer = await answerTo(exchange);
+  if (answer.status !== 200) throw refusal(answer);
+  return answer.text;
+}
+
 async function answerTo(exchange: Exchange): Promise<Answer> {
   const { signal, timeoutMs } = exchange;
   signal?.throwIfAborted();

@@ -18,6 +18,8 @@ export type { JsonWritable } from './json-writable.ts';
 export {
   type EventOptions,
   type ExportFilter,
+  type LedgerEntriesOptions,
+  type LedgerLogOptions,
   OwnerClient,
   type OwnerClientOptions,
   type OwnerEvent,
@@ -51,6 +53,8 @@ export type {
   WireError,
   WireErrorCode,
   WireExport,
+  WireLedgerEntry,
+  WireLedgerLog,
   WireLink,
   WireNewExport,
   WireNewRule,

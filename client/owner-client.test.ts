@@ -205,3 +205,46 @@ test('the environment has the address and the token', async () => {
   await client.page();
   assert.equal(setup.service.seen[0]?.headers['x-api-key'], 'from env');
 });
+
+test('the ledger: its logs, its entries page after page, the newest checkpoint, a receipt', async () => {
+  const entry = (index: number) => ({ index, entry: `{"n":${index}}`, leaf_hash: 'AA==' });
+  const log = { origin: 'box/export/1', verifier_key: 'box/export/1+0+AA', size: 3 };
+  await using setup = await setUp([
+    { json: { items: [log], next: null } },
+    { json: { items: [entry(1), entry(2)], next: '3' } },
+    { json: { items: [entry(3)], next: null } },
+    { text: 'box/export/1\n3\n' },
+    { text: 'c2sp.org/tlog-proof@v1\n' },
+  ]);
+  const { client, service } = setup;
+  assert.deepEqual(await client.ledgerLogs(), [log]);
+  const indexes: number[] = [];
+  for await (const { index } of client.ledgerEntries({ log: 'box/export/1', from: 1, limit: 2 }))
+    indexes.push(index);
+  assert.deepEqual(indexes, [1, 2, 3]);
+  assert.equal(await client.ledgerCheckpoint({ log: 'box/export/1' }), 'box/export/1\n3\n');
+  assert.equal(await client.receipt(ID), 'c2sp.org/tlog-proof@v1\n');
+  const name = 'log=box%2Fexport%2F1';
+  assert.deepEqual(
+    service.seen.map(({ method, path }) => `${method} ${path}`),
+    [
+      'GET /owner/ledger/logs',
+      `GET /owner/ledger?${name}&from=1&limit=2`,
+      `GET /owner/ledger?${name}&from=3&limit=2`,
+      `GET /owner/ledger/checkpoint?${name}`,
+      `GET /owner/exports/${ID}/receipt`,
+    ],
+  );
+});
+
+test('a receipt that is not there is a refusal, and a token that has run out is renewed for it', async () => {
+  const gone = { status: 404, json: { code: 'not_found', detail: 'There is no receipt for this export.' } };
+  const refused = { status: 401, json: { code: 'bad_token', detail: 'over' } };
+  const tokens = ['old', 'new'];
+  await using setup = await setUp([refused, gone], { token: () => tokens.shift() ?? 'none' });
+  await assert.rejects(setup.client.receipt(ID), { code: 'not_found', status: 404 });
+  assert.deepEqual(
+    setup.service.seen.map(({ headers }) => headers['x-api-key']),
+    ['old', 'new'],
+  );
+});

@@ -9,6 +9,8 @@ import { ServiceCaller, type ServiceRequest } from './service-caller.ts';
 import { unexpectedAnswer } from './status.ts';
 import type { TokenSource } from './token.ts';
 import type {
+  WireLedgerEntry,
+  WireLedgerLog,
   WireLink,
   WireNewRule,
   WireOwnedExport,
@@ -56,6 +58,19 @@ export interface Period {
   since?: Date | string | undefined;
   /** Accepted before. */
   until?: Date | string | undefined;
+}
+
+/** Which log of the ledger is meant. */
+export interface LedgerLogOptions extends RequestOptions {
+  /** Its origin; may be left out while there is one log only. */
+  log?: string | undefined;
+}
+
+export interface LedgerEntriesOptions extends LedgerLogOptions {
+  /** The first entry; default 0. */
+  from?: number | undefined;
+  /** How many are asked for at a time: 1 to 500, default 50. */
+  limit?: number | undefined;
 }
 
 export interface EventOptions extends RequestOptions {
@@ -176,6 +191,37 @@ export class OwnerClient {
     return (await this.#change('POST', '/links', {}, signal)) as WireLink;
   }
 
+  /** Every log of the ledger, in the order in which they began. */
+  async ledgerLogs({ signal }: RequestOptions = {}): Promise<WireLedgerLog[]> {
+    return readPage<WireLedgerLog>(await this.#get('/ledger/logs', signal)).items;
+  }
+
+  /** The entries of a log in its order, page after page as they are read. */
+  async *ledgerEntries({
+    log,
+    from = 0,
+    limit,
+    signal,
+  }: LedgerEntriesOptions = {}): AsyncGenerator<WireLedgerEntry, void, void> {
+    let next: string | null = String(from);
+    while (next !== null) {
+      const query = queryText({ log, from: next, limit });
+      const page: WirePage<WireLedgerEntry> = readPage(await this.#get(`/ledger${query}`, signal));
+      yield* page.items;
+      next = page.next;
+    }
+  }
+
+  /** The newest checkpoint of a log: a signed note (C2SP tlog-checkpoint). */
+  async ledgerCheckpoint({ log, signal }: LedgerLogOptions = {}): Promise<string> {
+    return this.#text(`/ledger/checkpoint${queryText({ log })}`, signal);
+  }
+
+  /** The proof of how an export ended: a C2SP tlog-proof file. */
+  async receipt(id: string, { signal }: RequestOptions = {}): Promise<string> {
+    return this.#text(`${exportPath(id)}/receipt`, signal);
+  }
+
   /**
    * What happens, as it happens, until the signal aborts or the loop is left. A connection that is lost is made again, and
    * goes on after the last event; a `reset` says where that was not possible.
@@ -234,6 +280,10 @@ export class OwnerClient {
 
   #get(path: string, signal: AbortSignal | undefined): Promise<unknown> {
     return this.#caller.call({ url: this.#url + path, method: 'GET', signal });
+  }
+
+  #text(path: string, signal: AbortSignal | undefined): Promise<string> {
+    return this.#caller.text({ url: this.#url + path, method: 'GET', signal });
   }
 
   #change(

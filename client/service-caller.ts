@@ -1,5 +1,5 @@
 import { ExportClientError } from './errors.ts';
-import { exchangeJson } from './exchange.ts';
+import { type Exchange, exchangeJson, exchangeText } from './exchange.ts';
 import {
   backoffMsDefault,
   RETRY_AFTER_MS_MAX_DEFAULT,
@@ -60,7 +60,13 @@ export class ServiceCaller {
 
   /** The same, and not repeated when it fails. */
   callOnce(request: ServiceRequest): Promise<unknown> {
-    return this.withToken((token) => this.#exchange(request, token));
+    return this.withToken((token) => exchangeJson(this.#exchangeOf(request, token)));
+  }
+
+  /** The text of an answer that is not JSON, asked for as {@link call} does. */
+  text(request: ServiceRequest): Promise<string> {
+    const ask = () => this.withToken((token) => exchangeText(this.#exchangeOf(request, token)));
+    return repeat(ask, { policy: this.policy, signal: request.signal, isOfStream: false });
   }
 
   /** A token may have run out: one that is refused is renewed, once, and nothing was done under it. */
@@ -76,8 +82,11 @@ export class ServiceCaller {
     }
   }
 
-  #exchange({ url, method, headers, body, waitSeconds = 0, signal }: ServiceRequest, token: string) {
-    return exchangeJson({
+  #exchangeOf(
+    { url, method, headers, body, waitSeconds = 0, signal }: ServiceRequest,
+    token: string,
+  ): Exchange {
+    return {
       fetch: this.fetch,
       url,
       method,
@@ -89,6 +98,6 @@ export class ServiceCaller {
       body,
       timeoutMs: waitSeconds * 1_000 + this.#requestTimeoutMs,
       signal,
-    });
+    };
   }
 }

@@ -193,3 +193,23 @@ export interface WireLink {
   code: string;
   expires_at: string;
 }
+
+/** A log of the ledger. */
+export interface WireLedgerLog {
+  /** Its name. */
+  origin: string;
+  /** `NAME+ID+KEY`, for whoever checks what it signed. */
+  verifier_key: string;
+  /** How many entries it has. */
+  size: number;
+}
+
+/** One entry of the ledger. */
+export interface WireLedgerEntry {
+  /** Its place in the log, from 0. */
+  index: number;
+  /** The text that was hashed, one line of JSON; null once it is erased. */
+  entry: string | null;
+  /** SHA-256, base64. */
+  leaf_hash: string;
+}

@@ -62,13 +62,6 @@ export function ownerClient({ method, path }: OwnerScope, call: OwnerCall): Owne
   });
 }
 
-/** The token that is given; where none is, one that is good for this and for a minute. */
-export async function ownerToken({ method, path }: OwnerScope, call: OwnerCall): Promise<string> {
-  const token = readGivenToken(call.given, call.env);
-  if (token === null) return shortToken(method, path, call);
-  return typeof token === 'string' ? token : token();
-}
-
 /** Good for this and nothing else, and not for long. */
 async function shortToken(method: string, path: string, { config, parts }: OwnerCall): Promise<string> {
   const rootKey = await newestRootKey(parts, config).catch((cause: Error) => {
