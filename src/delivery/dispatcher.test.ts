@@ -66,6 +66,7 @@ class HeldDeliverer implements Deliverer {
 class Bench implements AsyncDisposable {
   readonly clock = new ManualClock();
   readonly deliverer = new HeldDeliverer();
+  readonly consent = new Consent();
   readonly storeFailures: string[] = [];
   readonly rescues: number[] = [];
   readonly breakages: unknown[] = [];
@@ -91,7 +92,7 @@ class Bench implements AsyncDisposable {
     return new Dispatcher({
       store: this.store,
       deliverer: this.deliverer,
-      consent: new Consent(),
+      consent: this.consent,
       clock: this.clock,
       random: () => 0.5,
       retryPolicy: { retryBaseMs: 5_000 },
@@ -481,6 +482,35 @@ describe('Dispatcher', () => {
     await done;
     assert.deepEqual(bench.storeFailures, ['settle', 'settle']);
     assert.equal(bench.deliverer.started.length, 1, 'it is not sent twice');
+  });
+
+  it('a late outcome under a lost lease does not undo the cancel of the attempt that is under way', async () => {
+    const late = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<void>();
+    let isFirst = true;
+    await using bench = await Bench.open({ laneConcurrency: 2 }, (store) =>
+      override(store, 'settle', async (...args) => {
+        if (!isFirst) return store.settle(...args);
+        isFirst = false;
+        await late.promise;
+        return store.settle(...args).finally(done.resolve);
+      }),
+    );
+    const id = await bench.submit(lane('a'));
+    (await bench.deliverer.next()).end(ok);
+    const { wall, steady } = bench.now;
+    const muchLater = { wall: wall + DAY_MS / 2, steady: steady + DAY_MS / 2 };
+    bench.dispatcher.resume(await bench.store.rescue(muchLater, 10));
+    const second = await bench.deliverer.next();
+    bench.consent.cancel(id);
+    late.resolve();
+    await done.promise;
+    await new Promise(setImmediate);
+    assert.ok(!bench.consent.permits({ id, lane: lane('a') }), 'it is still cancelled');
+    second.end(ok);
+    await bench.reaches(id, 'delivered');
+    await new Promise(setImmediate);
+    assert.ok(bench.consent.permits({ id, lane: lane('a') }), 'what has ended is forgotten');
   });
 
   it('a job that is inserted in the commit of a settle, behind it, is claimed though the settle saw no more', async () => {
