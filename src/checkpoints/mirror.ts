@@ -18,6 +18,8 @@ export class Mirror implements AsyncDisposable {
   /** Failures in a row. */
   #failures = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
+  /** Of the first failure in a row, in steady time. */
+  #behindSince: number | null = null;
   #work: Promise<void> | null = null;
   #cancelRetry: Cancel | null = null;
   #isStopped = false;
@@ -26,6 +28,11 @@ export class Mirror implements AsyncDisposable {
     this.#place = place;
     this.#clock = clock;
     this.#onError = onError;
+  }
+
+  /** For how long the place has taken nothing, in milliseconds; 0 when it took the last one. */
+  get behindMs(): number {
+    return this.#behindSince === null ? 0 : this.#clock.steady() - this.#behindSince;
   }
 
   offer(note: string): void {
@@ -61,12 +68,14 @@ export class Mirror implements AsyncDisposable {
         return;
       }
       this.#failures = 0;
+      this.#behindSince = null;
       if (this.#newest === note) this.#newest = null;
     }
   }
 
   #fail(error: unknown): void {
     const now = this.#clock.steady();
+    this.#behindSince ??= now;
     if (now - this.#toldAt >= TOLD_EVERY_MS) {
       this.#toldAt = now;
       this.#onError(this.#place.where, error);
