@@ -502,8 +502,8 @@ describe('where the time went', () => {
     });
     assert.equal(phasesOf(await fixture.deliver('https://nowhere.test/')), 'dns');
     assert.equal(phasesOf(await fixture.deliver(await nasty.closedPort())), 'connect');
-    await using garbage = await nasty.sendsGarbage();
-    assert.equal(phasesOf(await fixture.deliver(garbage.url.replace('http:', 'https:'))), 'connect,tls');
+    await using rude = await nasty.resetsOnData();
+    assert.equal(phasesOf(await fixture.deliver(rude.url.replace('http:', 'https:'))), 'connect,tls');
     await using silent = await nasty.neverAnswers();
     const delivery = fixture.deliver(silent.url);
     await silent.arrived(1);
