@@ -83,7 +83,8 @@ it('an export that ends has one line with all there is to say of it', () => {
       ms: 5_041,
       address: '192.0.2.1',
       attemptMs: 40.7,
-      phasesMs: { connect: 1.2, wait: 39.4 },
+      connectMs: 1.2,
+      waitMs: 39.4,
       message: 'export finished',
     },
   ]);

@@ -1,4 +1,4 @@
-import type { AttemptTiming } from '../export/deliverer.ts';
+import { ATTEMPT_PHASES, type AttemptTiming } from '../export/deliverer.ts';
 import type { Attempt } from '../export/job.ts';
 import type { ClaimedJob, EndedJob, Settlement } from '../export/job-store.ts';
 import type { ExportObserver } from '../export/observer.ts';
@@ -71,11 +71,16 @@ export class ExportLog implements ExportObserver {
   }
 }
 
-function attemptFields({ attempt, timing }: LastAttempt) {
+/** Numbers side by side: an object in a line costs a fifth of the line. */
+function attemptFields({ attempt, timing }: LastAttempt): Record<string, string | number | null> {
   const { startedAt, endedAt, address } = attempt;
   if (timing === null) return { address, attemptMs: endedAt - startedAt };
-  const phases = Object.entries(timing.phases).map(([phase, ms]) => [phase, inTenths(ms)]);
-  return { address, attemptMs: inTenths(timing.totalMs), phasesMs: Object.fromEntries(phases) };
+  const fields: Record<string, string | number | null> = { address, attemptMs: inTenths(timing.totalMs) };
+  for (const phase of ATTEMPT_PHASES) {
+    const ms = timing.phases[phase];
+    if (ms !== undefined) fields[`${phase}Ms`] = inTenths(ms);
+  }
+  return fields;
 }
 
 function inTenths(ms: number): number {

@@ -98,6 +98,13 @@ describe('dashboard and alerts', () => {
     assert.deepEqual(without, ['export_accepted_bytes_total', 'process_start_time_seconds']);
   });
 
+  it('are explained to operators: each alert has its row in the docs', () => {
+    const alerts = [...alertsText().matchAll(/alert: (\w+)/g)].map(([, name]) => name);
+    const page = readFileSync(`${PACKAGING}/../docs/operating.md`, 'utf8');
+    const rows = [...page.matchAll(/^\| `(Export\w+)` \|/gm)].map(([, name]) => name);
+    assert.deepEqual(rows.sort(), alerts.sort());
+  });
+
   it('say what each panel is for', () => {
     for (const { title, description, targets } of dashboard.panels)
       if (targets !== undefined) assert.ok(description, title);
