@@ -71,7 +71,7 @@ export class ExportLog implements ExportObserver {
   }
 }
 
-/** Numbers side by side: an object in a line costs a fifth of the line. */
+/** Side by side, for whoever looks through lines with a tool that knows no nesting. */
 function attemptFields({ attempt, timing }: LastAttempt): Record<string, string | number | null> {
   const { startedAt, endedAt, address } = attempt;
   if (timing === null) return { address, attemptMs: endedAt - startedAt };
