@@ -3,7 +3,7 @@
  *
  * A real service under load, watched through a real Prometheus while things go wrong: a destination dies and comes back, the
  * arbiter goes, the store fills, the service is killed. Says what the dashboard shows meanwhile, and which alert fires when.
- * The alerts are ours, with their waits and windows shortened: a box has hours, this has minutes. Needs Prometheus.
+ * The alerts are ours, with their waits and windows shortened, as are the service's retries: a box has hours, this has minutes. Needs Prometheus.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -28,6 +28,8 @@ const LINE_EVERY_MS = 15 * SECOND;
 const EXPORTS_PER_SECOND = 20;
 const SMALL_BYTES = 1_000;
 const LARGE_BYTES = 250_000;
+/** The default of --retry-base. */
+const RETRY_BASE_MS = 5 * SECOND;
 const STORE_BYTES_MAX = '64 MiB';
 
 /** What the first row of the dashboard says. */
@@ -190,6 +192,9 @@ async function watch(): Promise<number> {
     'error',
     '--store-bytes-max',
     STORE_BYTES_MAX,
+    // Lanes pause for as much less as the alerts wait for less.
+    '--retry-base',
+    `${Math.round(RETRY_BASE_MS * factor)}ms`,
   ]);
   await arbiter.asked(1);
   await using prometheus = await Prometheus.start(new URL(service.url).host, {
