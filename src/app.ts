@@ -16,7 +16,8 @@ import { Consent } from './export/consent.ts';
 import type { Deliverer } from './export/deliverer.ts';
 import { ExportService, IDEMPOTENCY_KEY_LIFE_MS } from './export/export-service.ts';
 import { JobFeed } from './export/job-feed.ts';
-import type { JobStore } from './export/job-store.ts';
+import type { CommitObserver, JobStore } from './export/job-store.ts';
+import { type ExportObserver, observeAll } from './export/observer.ts';
 import { OwnerFeed } from './export/owner-feed.ts';
 import { OwnerService } from './export/owner-service.ts';
 import {
@@ -31,6 +32,7 @@ import {
 import { retryDelayMsMax } from './export/retry-policy.ts';
 import { renderOwnerNews } from './http/owner/render-news.ts';
 import type { Readiness } from './http/probes.ts';
+import { PROBLEM_KINDS } from './http/problem.ts';
 import { createHttpServer, type HttpServer, type OwnerActions, SERVER_LIMITS } from './http/server.ts';
 import { OwnerSessions } from './keys/owner-sessions.ts';
 import { SigningKeys } from './keys/signing-keys.ts';
@@ -44,7 +46,10 @@ import { findRootKeySource, type RootKeys } from './root-keys.ts';
 import { findServerTls } from './server-tls.ts';
 import { isFolder, listenError, makeFolder, usingSetting } from './start-up.ts';
 import { SqliteJobStore } from './store/sqlite/sqlite-job-store.ts';
-import { type Log, originOf } from './telemetry/log.ts';
+import { ExportLog } from './telemetry/export-log.ts';
+import type { Readings } from './telemetry/gauges.ts';
+import type { Log } from './telemetry/log.ts';
+import { Metrics } from './telemetry/metrics.ts';
 import { VERSION } from './version.ts';
 
 /** A lease outlasts the attempt's deadline by this: to settle, and to wait for a store that is busy. */
@@ -63,6 +68,8 @@ export interface Overrides {
   readonly store?: JobStore;
   readonly deliverer?: Deliverer;
   readonly nameSources?: NameSources;
+  /** Who also hears what becomes of exports. */
+  readonly observers?: readonly ExportObserver[];
 }
 
 /** A running service. Disposing it is a clean stop; disposing it twice is harmless. */
@@ -84,6 +91,9 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
   const clock = overrides.clock ?? systemClock;
   const failure = Promise.withResolvers<Error>();
 
+  // The event loop is late by the system's clock, whatever a test makes of time.
+  const metrics = cleanup.use(new Metrics({ clock: systemClock, refusalCodes: Object.keys(PROBLEM_KINDS) }));
+  const observer = observeAll([metrics, new ExportLog(log), ...(overrides.observers ?? [])]);
   const names = cleanup.use(new NameResolver({ sources: overrides.nameSources ?? systemNames(), clock }));
 
   // Whatever a setting can get wrong comes before the store is made or touched.
@@ -104,7 +114,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       ),
     );
 
-  const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve));
+  const store = overrides.store ?? cleanup.use(await openStore(config, failure.resolve, metrics));
   const masterKey = await openMasterKey(store.secrets, config.keyFile, clock.now());
   await store.unlock(masterKey.storeKeys, { keepsPayloads: config.keepPayloadsMs > 0 });
   const ledger = cleanup.use(
@@ -138,7 +148,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       concurrency: config.concurrency,
       leaseMs: config.attemptTimeoutMs + LEASE_MARGIN_MS,
     },
-    observer: dispatchLog(log, failure.resolve),
+    observer: { ...dispatchLog(log, failure.resolve), attempted: observer.attempted },
   });
 
   const feed = new JobFeed();
@@ -152,6 +162,11 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     store.onChange((ids) => {
       feed.publish(ids);
       ownerFeed.changed(ids);
+    }),
+  );
+  cleanup.defer(
+    store.onEnded((ended) => {
+      for (const job of ended) observer.ended(job);
     }),
   );
   const peerNames = systemPeerNames(clock);
@@ -171,6 +186,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       rateMax: config.rateMax,
       ageMsMax: config.ageMsMax,
     },
+    observer,
   });
   const owner = new OwnerService({
     store,
@@ -227,10 +243,14 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
       closeGraceMs: Math.min(SERVER_LIMITS.closeGraceMs, config.drainMsMax),
     },
     signingKeys: () => signingKeys.publicKeys,
+    metrics: () => metrics.page(),
+    onRefused: (code) => metrics.refused(code),
     readiness: () => readiness(store, rootKeys),
     log: { unexpectedError: (error) => log.error({ err: error }, 'a request met an unexpected error') },
     clock,
   });
+  const { waitingMax } = config;
+  metrics.start(() => readings({ store, service, server, ledger, rootKeys, clock, waitingMax }));
   // After a failure nothing can be recorded any more: what ends in the meantime would only be sent once more.
   let drainMs = config.drainMsMax;
   failure.promise.then(() => {
@@ -335,11 +355,15 @@ async function stop(
   await Promise.all([dispatcher.stop(drainMsMax), server.close()]);
 }
 
-async function openStore(config: Config, onDeath: (error: Error) => void): Promise<SqliteJobStore> {
+async function openStore(
+  config: Config,
+  onDeath: (error: Error) => void,
+  observer: CommitObserver,
+): Promise<SqliteJobStore> {
   usingSetting('--data-dir', () => makeFolder(config.dataDir));
   usingSetting('--store', () => makeFolder(dirname(config.store.path)));
   const limits = { bytesMax: config.storeBytesMax, reservesDisk: true };
-  return SqliteJobStore.open(config.store.path, onDeath, limits);
+  return SqliteJobStore.open(config.store.path, onDeath, limits, observer);
 }
 
 function egressGuardOf(config: Config, names: NameResolver): EgressGuard {
@@ -378,27 +402,8 @@ async function readiness(store: JobStore, rootKeys: RootKeys): Promise<Readiness
   return { isReady: false, code: 'no_root_key', detail: rootKeys.whyNone() };
 }
 
-function dispatchLog(log: Log, onBreak: (error: Error) => void): DispatchObserver {
+function dispatchLog(log: Log, onBreak: (error: Error) => void): Omit<DispatchObserver, 'attempted'> {
   return {
-    attempted({ id, lane }, { number, startedAt, endedAt, status, error, address }, settlement) {
-      const fields = {
-        export: id,
-        destination: originOf(lane.destination),
-        attempt: number,
-        ms: endedAt - startedAt,
-        address,
-        status,
-        error: error?.code ?? null,
-      };
-      if (settlement === 'finished') log.info(fields, 'export finished');
-      else
-        log.warn(
-          fields,
-          settlement === 'waiting'
-            ? 'attempt failed, another follows if there is time'
-            : 'attempt given back',
-        );
-    },
     storeFailed(doing, error) {
       log.error({ err: error, doing }, 'the store failed; it will be asked again');
     },
@@ -408,5 +413,31 @@ function dispatchLog(log: Log, onBreak: (error: Error) => void): DispatchObserve
     rescued(lanes) {
       log.warn({ lanes }, 'leases ran out; the attempts are repeated');
     },
+  };
+}
+
+/** What is to be known about the service at this moment. */
+interface ReadingsParts {
+  readonly store: JobStore;
+  readonly service: ExportService;
+  readonly server: HttpServer;
+  readonly ledger: CheckpointKeeper;
+  readonly rootKeys: RootKeys;
+  readonly clock: Clock;
+  readonly waitingMax: number;
+}
+
+async function readings(parts: ReadingsParts): Promise<Readings> {
+  const { store, service, server, ledger, rootKeys, clock, waitingMax } = parts;
+  const { beside, elsewhere } = ledger.behindMs;
+  return {
+    version: VERSION,
+    store: await store.figures().catch(() => null),
+    now: clock.now(),
+    http: server.figures,
+    longPolls: { now: service.waiting, max: waitingMax },
+    rootKeys: rootKeys.keys().length,
+    isArbiterConnected: rootKeys.isArbiterConnected(),
+    checkpoints: { besideMs: beside, elsewhereMs: elsewhere },
   };
 }

@@ -191,7 +191,7 @@ async function runServe(args: readonly string[], env: Env, io: CommandIo): Promi
     return print(io, given.isOn('json') ? printConfigJson(loaded) : printConfig(loaded));
   }
   if (given.isOn('json')) throw new UsageError('--json goes with --print-config only');
-  return (await import('./serve.ts')).serve(loaded.config, io);
+  return (await import('./serve.ts')).serve(loaded.config, io, env);
 }
 
 function generalHelp(): string {

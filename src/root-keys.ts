@@ -23,6 +23,8 @@ export interface RootKeys extends AsyncDisposable {
   used(key: Uint8Array): void;
   /** Why there is no key yet. */
   whyNone(): string;
+  /** Whether the connection to the arbiter is up; null where there is no arbiter. */
+  isArbiterConnected(): boolean | null;
   /** Begins to ask for keys, where there is somebody to ask. */
   start(): void;
   /**
@@ -79,6 +81,7 @@ function fixedRootKey(key: Uint8Array): RootKeys {
     keys: () => keys,
     used: () => {},
     whyNone: () => '',
+    isArbiterConnected: () => null,
     start: () => {},
     refresh: async () => {
       throw new ExportError('not_found', NO_ARBITER);
@@ -120,6 +123,7 @@ async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Pr
     keys: () => ring.keys,
     used: (key) => ring.used(key),
     whyNone: () => `There is no root key to check tokens with yet. ${whyNone(keeper, ring, client)}`,
+    isArbiterConnected: () => keeper.isConnected,
     start: () => {
       upkeep.start();
       keeper.start();

@@ -1,7 +1,11 @@
 import { createApp } from './app.ts';
 import { type CommandIo, EXIT, type ExitCode } from './command.ts';
-import type { Config } from './config.ts';
+import type { Config, Env } from './config.ts';
+import { systemClock } from './export/clock.ts';
 import { createLog, type Log } from './telemetry/log.ts';
+import type { Traces } from './telemetry/traces.ts';
+import { wantsTraces } from './telemetry/traces-wanted.ts';
+import { VERSION } from './version.ts';
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
@@ -14,7 +18,7 @@ export const STOP_MARGIN_MS = 15_000;
  * @returns the exit code: 0 after a clean stop, 1 when it cannot go on. A stop that hangs does not return: the process
  *   kills itself
  */
-export async function serve(config: Config, io: CommandIo): Promise<ExitCode> {
+export async function serve(config: Config, io: CommandIo, env: Env = {}): Promise<ExitCode> {
   // The store holds people's data: what we create, only our own user may read.
   process.umask(0o077);
   const log = createLog(config.logLevel, io.stderr);
@@ -22,7 +26,9 @@ export async function serve(config: Config, io: CommandIo): Promise<ExitCode> {
     log.warn('tokens without a destination caveat are accepted: whoever holds one can send data anywhere');
   }
   const stopped = stopSignal();
-  const app = await createApp(config, log);
+  await using cleanup = new AsyncDisposableStack();
+  const observers = wantsTraces(env) ? [cleanup.use(await startTraces(log))] : [];
+  const app = await createApp(config, log, { observers });
   io.stdout.write(`export-service listens on ${app.url}\n`);
   log.info({ url: app.url }, 'ready');
   const end = await Promise.race([stopped, app.failed]);
@@ -31,6 +37,20 @@ export async function serve(config: Config, io: CommandIo): Promise<ExitCode> {
   const boundMs = config.drainMsMax + STOP_MARGIN_MS;
   if (!(await isOverWithin(app[Symbol.asyncDispose](), boundMs))) endHangingStop(log, boundMs);
   return end instanceof Error ? EXIT.failed : EXIT.done;
+}
+
+/** OpenTelemetry is loaded only here: a service without traces does without it. */
+async function startTraces(log: Log): Promise<Traces> {
+  const { Traces } = await import('./telemetry/traces.ts');
+  log.info('traces are sent, as OTLP over HTTP');
+  return new Traces({
+    clock: systemClock,
+    version: VERSION,
+    onError: (error) => {
+      const code = (error as { code?: unknown } | undefined)?.code ?? null;
+      log.warn({ code }, 'traces could not be sent; those are lost');
+    },
+  });
 }
 
 async function isOverWithin(task: PromiseLike<void>, ms: number): Promise<boolean> {

@@ -46,6 +46,7 @@ export default defineConfig({
         text: 'Reference',
         items: [
           { text: 'Settings', link: '/settings' },
+          { text: 'Metrics', link: '/metrics' },
           { text: 'Commands', link: '/commands' },
           { text: 'Errors', link: '/errors' },
         ],

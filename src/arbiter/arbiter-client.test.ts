@@ -371,7 +371,9 @@ describe('watching the connection', () => {
       connections += 1;
       hear();
     });
+    assert.equal(watch.isConnected, false);
     await first;
+    assert.equal(watch.isConnected, true);
     for (let restart = 0; restart < 2; restart += 1) {
       const again = next();
       await arbiter.restart();
@@ -379,6 +381,7 @@ describe('watching the connection', () => {
     }
     assert.equal(connections, 3);
     watch[Symbol.dispose]();
+    assert.equal(watch.isConnected, false);
     await arbiter.restart();
     await client.fetchSecret(never);
     await eventLoopTurns();
@@ -440,9 +443,10 @@ describe('watching the connection', () => {
     });
     const { client, clock } = await clientOf(arbiter, { endpoint: relay.endpoint });
     const { promise: connected, resolve } = Promise.withResolvers<void>();
-    using _watch = client.watch(resolve);
+    using watch = client.watch(resolve);
     await once(relay, 'connection');
     while (clock.scheduled === 0) await eventLoopTurns();
+    assert.equal(watch.isConnected, false);
     isArbiters = true;
     clock.advance(5_000);
     await connected;

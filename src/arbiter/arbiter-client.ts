@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { Request } from 'zeromq';
 import type { Clock } from '../export/clock.ts';
 import { type Progress, refused, unanswered, unreadable, unresolved } from './arbiter-error.ts';
-import { ArbiterWatch } from './arbiter-watch.ts';
+import { type ArbiterConnection, ArbiterWatch } from './arbiter-watch.ts';
 import type { ArbiterCredentials } from './credentials.ts';
 import {
   CONTENT_FORMATS,
@@ -123,7 +123,7 @@ export class ArbiterClient {
    *
    * @param onConnected hears each time it has come about: at first, and again after it was lost
    */
-  watch(onConnected: () => void): Disposable {
+  watch(onConnected: () => void): ArbiterConnection {
     return new ArbiterWatch({
       locate: () => this.#locate(),
       open: (endpoint) => this.#open(endpoint, KEEPALIVE),

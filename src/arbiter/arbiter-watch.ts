@@ -16,6 +16,12 @@ export interface ArbiterWatchParts {
   readonly onConnected: () => void;
 }
 
+/** Is kept until it is disposed. */
+export interface ArbiterConnection extends Disposable {
+  /** Whether it is up now. */
+  readonly isConnected: boolean;
+}
+
 /**
  * A connection on which nothing is asked, to know when the arbiter went and came back.
  *
@@ -24,7 +30,7 @@ export interface ArbiterWatchParts {
  * connection whose other side did not speak as expected, such as another service that had the port for a moment. In
  * both cases we begin with a new socket.
  */
-export class ArbiterWatch implements Disposable {
+export class ArbiterWatch implements ArbiterConnection {
   readonly #parts: ArbiterWatchParts;
   /** Held here, since a socket that nobody holds is closed with the rest of the garbage. */
   #socket: Request | null = null;
@@ -37,6 +43,10 @@ export class ArbiterWatch implements Disposable {
   constructor(parts: ArbiterWatchParts) {
     this.#parts = parts;
     void this.#follow();
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
   }
 
   [Symbol.dispose](): void {

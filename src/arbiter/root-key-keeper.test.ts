@@ -34,7 +34,11 @@ class Fixture implements AsyncDisposable {
       watch: (onConnected) => {
         this.isWatched = true;
         this.#onConnected = onConnected;
+        const isConnected = (): boolean => this.isWatched;
         return {
+          get isConnected() {
+            return isConnected();
+          },
           [Symbol.dispose]: () => {
             this.isWatched = false;
           },

@@ -2,12 +2,13 @@ import type { Cancel, Clock } from '../export/clock.ts';
 import { ExportError } from '../export/errors.ts';
 import { retryDelayMs } from '../export/retry-policy.ts';
 import { ArbiterError } from './arbiter-error.ts';
+import type { ArbiterConnection } from './arbiter-watch.ts';
 
 export interface RootKeyKeeperParts {
   /** Asks the arbiter once. */
   readonly ask: (signal: AbortSignal) => Promise<Uint8Array>;
   /** Keeps a connection to it, and tells each time it has come about. */
-  readonly watch: (onConnected: () => void) => Disposable;
+  readonly watch: (onConnected: () => void) => ArbiterConnection;
   readonly clock: Clock;
   /** Numbers in [0, 1), for jitter. */
   readonly random: () => number;
@@ -35,7 +36,7 @@ export const RECONNECTION_PAUSE_MS = 60_000;
 export class RootKeyKeeper implements AsyncDisposable {
   readonly #parts: RootKeyKeeperParts;
   readonly #ending = new AbortController();
-  #watch: Disposable | null = null;
+  #watch: ArbiterConnection | null = null;
   /** The ask that is under way: whoever wants a key meanwhile gets that one's. */
   #underWay: Promise<Uint8Array> | null = null;
   /** When the next ask is due, in steady time. */
@@ -57,6 +58,11 @@ export class RootKeyKeeper implements AsyncDisposable {
   start(): void {
     this.#watch = this.#parts.watch(() => this.#connected());
     this.#askAt(this.#now);
+  }
+
+  /** Whether the connection to the arbiter is up. */
+  get isConnected(): boolean {
+    return this.#watch?.isConnected ?? false;
   }
 
   /** Why the last ask brought no key; null when it did, or is the first and under way. */

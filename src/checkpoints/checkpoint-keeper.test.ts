@@ -171,9 +171,12 @@ describe('a checkpoint', () => {
     assert.equal(await keeper.checkpoint(keeper.origin), first);
     assert.match(box.told.at(-1) ?? '', /ledger\.head: the disk is full/);
     assert.equal(box.mirror.size, 2, 'nor is it sent anywhere');
+    box.clock.advance(SECOND - 1);
+    assert.deepEqual(keeper.behindMs, { beside: SECOND - 1, elsewhere: 0 });
     box.headFile.failure = null;
     box.clock.advance(10 * SECOND);
     await until(() => box.mirror.size === 3);
+    assert.deepEqual(keeper.behindMs, { beside: 0, elsewhere: 0 });
     assert.equal(box.headFile.size, 3);
   });
 
@@ -186,9 +189,13 @@ describe('a checkpoint', () => {
       await box.append();
       await keeper.checkpoint(keeper.origin);
     }
+    assert.deepEqual(keeper.behindMs, { beside: 0, elsewhere: 0 });
+    box.clock.advance(500);
+    assert.deepEqual(keeper.behindMs, { beside: 0, elsewhere: 500 });
     box.mirror.failure = null;
     box.clock.advance(60 * SECOND);
     await until(() => box.mirror.size === 5);
+    await until(() => keeper.behindMs.elsewhere === 0);
     assert.equal(box.mirror.written.length, 1);
     assert.equal(
       box.told.filter((line) => line.startsWith('elsewhere')).length,

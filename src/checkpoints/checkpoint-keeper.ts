@@ -64,6 +64,8 @@ export class CheckpointKeeper implements AsyncDisposable {
   #untold: Shown | null = null;
   #signedAt = Number.NEGATIVE_INFINITY;
   #keptAt: number;
+  /** Since when none could be signed and put into the file, in steady time. */
+  #behindSince: number | null = null;
   #cancelTimer: Cancel | null = null;
   /** One after the other. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -116,6 +118,12 @@ export class CheckpointKeeper implements AsyncDisposable {
   /** The log that is written to. */
   get origin(): string {
     return this.#signer.origin;
+  }
+
+  /** For how long the newest checkpoint has not been kept, in milliseconds: in the file, and in the place that is worst off. */
+  get behindMs(): { readonly beside: number; readonly elsewhere: number } {
+    const beside = this.#behindSince === null ? 0 : this.#parts.clock.steady() - this.#behindSince;
+    return { beside, elsewhere: Math.max(0, ...this.#mirrors.map(({ behindMs }) => behindMs)) };
   }
 
   logs(): Promise<readonly LedgerLog[]> {
@@ -238,7 +246,14 @@ export class CheckpointKeeper implements AsyncDisposable {
       return this.#signOnce();
     });
     const mine = this.#next;
-    this.#turn = mine.catch(() => {});
+    this.#turn = mine.then(
+      () => {
+        this.#behindSince = null;
+      },
+      () => {
+        this.#behindSince ??= this.#parts.clock.steady();
+      },
+    );
     return mine;
   }
 

@@ -35,12 +35,19 @@ export class Mirror implements AsyncDisposable {
   /** Failures in a row. */
   #failures = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
+  /** Of the first failure in a row, in steady time. */
+  #behindSince: number | null = null;
   #work: Promise<void> | null = null;
   #cancelRetry: Cancel | null = null;
   #isStopped = false;
 
   constructor(parts: MirrorParts) {
     this.#parts = parts;
+  }
+
+  /** For how long the place has taken nothing, in milliseconds, also because it is left alone; 0 when it took the last one. */
+  get behindMs(): number {
+    return this.#behindSince === null ? 0 : this.#parts.clock.steady() - this.#behindSince;
   }
 
   offer(note: string): void {
@@ -78,6 +85,7 @@ export class Mirror implements AsyncDisposable {
         return;
       }
       this.#failures = 0;
+      this.#behindSince = null;
       if (this.#newest === note) this.#newest = null;
     }
   }
@@ -96,11 +104,13 @@ export class Mirror implements AsyncDisposable {
   #giveUp(error: KeptHeadError): void {
     this.#isStopped = true;
     this.#newest = null;
+    this.#behindSince ??= this.#parts.clock.steady();
     this.#parts.onContradiction(this.#parts.place.where, error);
   }
 
   #fail(error: unknown): void {
     const now = this.#parts.clock.steady();
+    this.#behindSince ??= now;
     if (now - this.#toldAt >= TOLD_EVERY_MS) {
       this.#toldAt = now;
       this.#parts.onError(this.#parts.place.where, error);

@@ -17,6 +17,8 @@ masked.
 - Flags: \`--flag value\` or \`--flag=value\`; those that are true or false: \`--flag\`, \`--flag=true\`, \`--flag=false\`.
 - Durations: \`500ms\`, \`5s\`, \`2m\`, \`1h\`, \`7d\`. Sizes: \`64KiB\`, \`1MiB\`, \`10GiB\`, plain bytes.
 - \`<data-dir>\` stands for the value of \`--data-dir\`.
+- Traces are sent when \`OTEL_EXPORTER_OTLP_ENDPOINT\` is set; OpenTelemetry's other variables count as its specification says
+  ([Monitor it](operating.md#traces)).
 `;
 
 const HEADINGS = ['flag', 'environment', 'default', 'value', 'meaning'];
@@ -39,7 +41,7 @@ function cells(key: SettingKey): string[] {
 }
 
 /** Aligned, as the formatter would leave it: the page has to pass the same check as everything else. */
-function table([headings = [], ...rows]: readonly string[][]): string {
+export function table([headings = [], ...rows]: readonly string[][]): string {
   const widths = headings.map((_, column) =>
     Math.max(...[headings, ...rows].map((row) => row[column]?.length ?? 0)),
   );

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { Client, type Dispatcher } from 'undici';
 import type { Connector } from './connector.ts';
+import type { PhaseTimes } from './phase-times.ts';
 
 /** Of an answer's head. Node's own limit, and what common servers allow requests. */
 const HEAD_BYTES_MAX = 16 * 1024;
@@ -48,6 +49,7 @@ export class Connection {
   /** What had been read from the socket when the present request was given to it; null when it had yet to be opened. */
   #bytesReadBefore: number | null = null;
   #mayLeave: () => boolean = () => true;
+  #times: PhaseTimes | null = null;
 
   constructor(
     url: URL,
@@ -100,12 +102,19 @@ export class Connection {
 
   /**
    * @param mayLeave asked just before the request is written: at once over an open connection, or when it has been opened
+   * @param times told what the request comes to, up to its being written
    * @throws HeldBackError when it may not
    */
-  async request(options: RequestOptions, mayLeave: () => boolean): Promise<Dispatcher.ResponseData> {
+  async request(
+    options: RequestOptions,
+    mayLeave: () => boolean,
+    times: PhaseTimes | null = null,
+  ): Promise<Dispatcher.ResponseData> {
     this.#mayLeave = mayLeave;
+    this.#times = times;
     if (!this.isOpen) this.#forgetSocket();
     else if (!mayLeave()) throw new HeldBackError();
+    else times?.begin('wait');
     this.#bytesReadBefore = this.#socket?.bytesRead ?? null;
     return this.#client.request(options);
   }
@@ -119,9 +128,13 @@ export class Connection {
 
   #open(origin: Parameters<Connector['open']>[0], callback: (...result: ConnectResult) => void): void {
     this.#forgetSocket();
+    const times = this.#times;
     this.#socket = this.#connector.open(origin, {
+      onLookUp: () => times?.begin('dns'),
+      onConnect: () => times?.begin('connect'),
       onAddress: (address) => {
         this.#address = address;
+        if (origin.protocol === 'https:') times?.begin('tls');
       },
       onReady: (socket) => {
         this.#tlsFingerprint = fingerprintOf(socket);
@@ -131,6 +144,7 @@ export class Connection {
           return;
         }
         this.#isReady = true;
+        times?.begin('wait');
         callback(null, socket);
       },
       onFailed: (error) => callback(error, null),

@@ -44,6 +44,8 @@ async function connect(
   const told = Promise.withResolvers<Omit<Opened, 'address'>>();
   let address: string | null = null;
   const socket = connector.open(new URL(url), {
+    onLookUp: () => {},
+    onConnect: () => {},
     onAddress: (far) => {
       address = far;
     },

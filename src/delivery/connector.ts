@@ -38,6 +38,10 @@ export interface ConnectorOptions {
 
 /** Told once, with a socket that is ready for a request or with what went wrong. */
 export interface SocketEvents {
+  /** The host is a name, and its addresses are looked for; not told of an address. */
+  onLookUp(): void;
+  /** TCP begins. */
+  onConnect(): void;
   /** TCP is up; `address` is the far end. With TLS, the handshake begins now. */
   onAddress(address: string): void;
   onReady(socket: Socket): void;
@@ -75,6 +79,8 @@ export class Connector {
       return null;
     }
     const isTls = origin.protocol === 'https:';
+    if (isIP(host) === 0) events.onLookUp();
+    else events.onConnect();
     const socket = isTls ? this.#openTls(host, origin.port) : this.#openTcp(host, origin.port);
     this.#follow(socket, isTls, events);
     return socket;
@@ -104,6 +110,9 @@ export class Connector {
   #follow(socket: Socket, isTls: boolean, events: SocketEvents): void {
     let isTcpUp = false;
     let isTold = false;
+    socket.once('lookup', (error) => {
+      if (!error) events.onConnect();
+    });
     // Before Node's own listener, which sends the TLS hello, and in it the name that we look for.
     socket.prependOnceListener('connect', () => {
       isTcpUp = true;

@@ -12,6 +12,7 @@ import type {
   Settlement,
 } from '../export/job-store.ts';
 import { attemptError, judgeAttempt } from '../export/judgement.ts';
+import type { ExportObserver } from '../export/observer.ts';
 import type { RetryPolicy } from '../export/retry-policy.ts';
 
 export interface DispatcherParts {
@@ -36,8 +37,7 @@ export interface DispatchLimits {
   readonly leaseMs: number;
 }
 
-export interface DispatchObserver {
-  attempted(job: ClaimedJob, attempt: Attempt, settlement: Settlement['kind']): void;
+export interface DispatchObserver extends Pick<ExportObserver, 'attempted'> {
   /** The store did not take something; it will be asked again. */
   storeFailed(doing: 'claim' | 'settle' | 'renew', error: unknown): void;
   /** Something here did what it never should: an attempt's fate is unknown, and only a new start settles it. */
@@ -337,7 +337,7 @@ export class Dispatcher implements Dispatch {
     const verdict = judgeAttempt(job, delivery.outcome, retryPolicy, clock.steady(), random());
     const attempt = attemptRecord(job, delivery, startedAt, endedAt);
     const settlement = { id: job.id, lane: job.lane, lease: job.lease };
-    observer.attempted(job, attempt, verdict.kind);
+    observer.attempted(job, attempt, verdict.kind, delivery.timing ?? null);
     if (verdict.kind !== 'released') return { ...settlement, ...verdict, attempt };
     return { ...settlement, kind: 'released', attempt: wasSent(delivery) ? attempt : null };
   }

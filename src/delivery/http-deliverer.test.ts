@@ -476,6 +476,47 @@ describe('the deadline', () => {
   });
 });
 
+describe('where the time went', () => {
+  /** Each look at the clock is a millisecond later. */
+  const ticking = () => {
+    let now = 0;
+    return () => now++;
+  };
+  const phasesOf = ({ timing }: Delivery): string => Object.keys(timing?.phases ?? {}).join();
+
+  it('is told by phases, each with its share, and over a kept connection by those that it has', async () => {
+    await using destination = await nasty.answersOverTls('localhost');
+    await using fixture = new Fixture({ resolver: resolves(['127.0.0.1']), elapsedMs: ticking() });
+    const url = named(destination.url);
+    const first = await fixture.deliver(url);
+    assert.deepEqual(first.timing, {
+      totalMs: 6,
+      phases: { dns: 1, connect: 1, tls: 1, wait: 1, body: 1 },
+    });
+    assert.equal(phasesOf(await fixture.deliver(url)), 'wait,body');
+  });
+
+  it('ends with the phase that failed', async () => {
+    await using fixture = new Fixture({
+      resolver: (_name, _options, callback) => setImmediate(callback, new Error('no such name'), []),
+    });
+    assert.equal(phasesOf(await fixture.deliver('https://nowhere.test/')), 'dns');
+    assert.equal(phasesOf(await fixture.deliver(await nasty.closedPort())), 'connect');
+    await using rude = await nasty.resetsOnData();
+    assert.equal(phasesOf(await fixture.deliver(rude.url.replace('http:', 'https:'))), 'connect,tls');
+    await using silent = await nasty.neverAnswers();
+    const delivery = fixture.deliver(silent.url);
+    await silent.arrived(1);
+    fixture.clock.advance(TIMEOUT_MS);
+    assert.equal(phasesOf(await delivery), 'connect,wait');
+  });
+
+  it('is told of no attempt that came to nothing', async () => {
+    await using fixture = new Fixture({ allowHttp: false });
+    assert.equal((await fixture.deliver('http://127.0.0.1/')).timing, undefined);
+  });
+});
+
 describe('a stop of ours', () => {
   it('before anything: not sent', async () => {
     await using destination = await nasty.answers();
@@ -507,7 +548,7 @@ describe('a stop of ours', () => {
   it('while the answer is awaited: sent', async () => {
     const stop = new AbortController();
     await using destination = await nasty.neverAnswers();
-    await using fixture = new Fixture();
+    await using fixture = new Fixture({ elapsedMs: () => 0 });
     const delivery = fixture.deliver(destination.url, '{}', stop.signal);
     await destination.arrived(1);
     stop.abort();
@@ -516,6 +557,7 @@ describe('a stop of ours', () => {
       address: '127.0.0.1',
       tlsFingerprint: null,
       bytes: 2,
+      timing: { totalMs: 0, phases: { connect: 0, wait: 0 } },
     });
     await destination.quiet();
   });

@@ -7,6 +7,7 @@ import { type Connection, ConnectionPool, HeldBackError, type RequestOptions } f
 import { Connector } from './connector.ts';
 import { AddressRefusedError, type EgressGuard } from './egress-guard.ts';
 import { failure, failureOf, InterimFloodError } from './failures.ts';
+import { PhaseTimes } from './phase-times.ts';
 import { readBody } from './response-body.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
@@ -32,6 +33,8 @@ export interface HttpDelivererOptions {
   readonly destinationCa: string | null;
   /** The port that this service listens on itself, so that nothing is delivered there; null while it does not. */
   readonly ownPort?: () => number | null;
+  /** Milliseconds with fractions since any moment, for what is only shown; left out, the process's. */
+  readonly elapsedMs?: () => number;
   /** Unused connections kept to one origin, default 256. */
   readonly idlePerOriginMax?: number;
   /** Unused connections kept at all, default 256. */
@@ -149,6 +152,7 @@ class Exchange {
   readonly #mayLeave: () => boolean;
   readonly #options: HttpDelivererOptions;
   readonly #connection: Connection;
+  readonly #times: PhaseTimes;
   #hasHead = false;
   /** Whether the request was handed to the connection, and not held back. */
   #isBegun = false;
@@ -170,6 +174,7 @@ class Exchange {
     this.#makeRequest = makeRequest;
     this.#mayLeave = mayLeave;
     this.#options = options;
+    this.#times = new PhaseTimes(options.elapsedMs ?? processMs);
     this.#connection = pool.acquire(url);
   }
 
@@ -178,6 +183,7 @@ class Exchange {
     return {
       ...(this.#answeredFrom ?? farEndOf(this.#connection)),
       bytes: this.mayHaveSent ? this.#dataBytes : 0,
+      timing: this.#times.end(),
     };
   }
 
@@ -210,7 +216,8 @@ class Exchange {
     // Stopped or out of time while it was signed: nothing may leave any more.
     if (this.#isLetGo) throw new Error('the attempt is over');
     this.#isBegun = true;
-    const { statusCode, headers, body } = await connection.request(request, this.#mayLeave);
+    const { statusCode, headers, body } = await connection.request(request, this.#mayLeave, this.#times);
+    this.#times.begin('body');
     this.#hasHead = true;
     this.#answeredFrom = farEndOf(connection);
     const coding = headers['content-encoding'];
@@ -245,6 +252,10 @@ class Exchange {
     this.#isLetGo = true;
     this.#pool.discard(this.#connection);
   }
+}
+
+function processMs(): number {
+  return performance.now();
 }
 
 type FarEnd = Pick<Delivery, 'address' | 'tlsFingerprint'>;

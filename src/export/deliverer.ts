@@ -10,6 +10,18 @@ export interface Deliverer {
   deliver(job: ClaimedJob, signal: AbortSignal, mayLeave: () => boolean): Promise<Delivery>;
 }
 
+/** What an attempt does, in this order; over a connection that was kept it begins with `wait`. */
+export const ATTEMPT_PHASES = ['dns', 'connect', 'tls', 'wait', 'body'] as const;
+/** `wait`: from the request to the head of the answer. `body`: until the end of the answer. */
+export type AttemptPhase = (typeof ATTEMPT_PHASES)[number];
+
+/** Where the time of an attempt went, in milliseconds with fractions. */
+export interface AttemptTiming {
+  readonly totalMs: number;
+  /** Of the phases that it came to; of the last one, until the attempt was over. */
+  readonly phases: Readonly<Partial<Record<AttemptPhase, number>>>;
+}
+
 export interface Delivery {
   readonly outcome: AttemptOutcome;
   /** The address connected to; null when none was. */
@@ -18,6 +30,8 @@ export interface Delivery {
   readonly tlsFingerprint: string | null;
   /** How much of the data may have left: all of it once the request was opened, 0 before. */
   readonly bytes: number;
+  /** Left out: nobody looked at the clock. */
+  readonly timing?: AttemptTiming;
 }
 
 /** An attempt that ended before there was a connection. */

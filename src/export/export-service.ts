@@ -5,6 +5,7 @@ import { ExportError } from './errors.ts';
 import { type ExportJob, isFinal, type Lane } from './job.ts';
 import type { JobFeed } from './job-feed.ts';
 import type { IdempotencyKey, Inserted, InsertResult, JobStore, JobViewer, NewJob } from './job-store.ts';
+import type { ExportObserver } from './observer.ts';
 import type { RedeliverResult } from './owner-store.ts';
 import { type PeerNames, peerText } from './peer-names.ts';
 import { RateLimiter } from './rate-limiter.ts';
@@ -26,6 +27,8 @@ export interface Submitter {
   readonly client: string;
   /** The address that they came from; null when it is not known. */
   readonly peer: string | null;
+  /** What the request says of the trace that it is part of; see {@link Intake}. */
+  readonly traceParent?: string | null;
 }
 
 /** Who asks. */
@@ -74,6 +77,8 @@ export interface ExportServiceParts {
   /** A keyed digest of everything that must be the same when an idempotency key comes again. */
   readonly digest: (data: Uint8Array, attemptsMax: number | null) => Uint8Array;
   readonly limits: ExportLimits;
+  /** Left out, nobody is told. */
+  readonly observer?: Pick<ExportObserver, 'accepted'>;
 }
 
 export const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1_000;
@@ -156,8 +161,9 @@ export class ExportService {
     const result = await store.owner.redeliver(id, as, insertLimits, by);
     if (result.kind !== 'inserted') throw redeliverRefusal(result, limits, now.wall);
     dispatch.queued(lane);
-    const [inserted] = result.jobs;
-    return (inserted as Inserted).job;
+    const { job } = result.jobs[0] as Inserted;
+    this.#parts.observer?.accepted([job], { askedAt: now.wall, traceParent: null });
+    return job;
   }
 
   #judge(requests: readonly ExportRequest[], { client }: Submitter): void {
@@ -168,9 +174,10 @@ export class ExportService {
 
   async #accept(
     requests: readonly ExportRequest[],
-    { client, peer }: Submitter,
+    { client, peer, traceParent = null }: Submitter,
     acceptsNew: boolean,
   ): Promise<ExportJob[]> {
+    const askedAt = this.#parts.clock.now();
     const name = peer === null ? null : (this.#parts.peerNames?.known(peer) ?? null);
     const submitter = { client, peer: peer === null ? null : peerText(peer, name) };
     const jobs = requests.map((request) => this.#newJob(request, submitter));
@@ -178,7 +185,9 @@ export class ExportService {
     if (result.kind === 'refused') {
       throw insertRefusal(result, this.#parts.limits, this.#parts.clock.now());
     }
-    const newIds = new Set(result.jobs.flatMap(({ job, isRepeat }) => (isRepeat ? [] : job.id)));
+    const newJobs = result.jobs.flatMap(({ job, isRepeat }) => (isRepeat ? [] : job));
+    if (newJobs.length > 0) this.#parts.observer?.accepted(newJobs, { askedAt, traceParent });
+    const newIds = new Set(newJobs.map(({ id }) => id));
     return result.jobs.map(({ job }) => (newIds.has(job.id) ? asAccepted(job) : job));
   }
 
@@ -226,6 +235,11 @@ export class ExportService {
    */
   watch(id: string, wake: () => void): () => void {
     return this.#parts.feed.watch(id, wake);
+  }
+
+  /** How many wait for an export to change or to end. */
+  get waiting(): number {
+    return this.#waitingRoom.taken;
   }
 
   /** From now on nothing is taken in, and whoever waits gets the present state. */

@@ -1,7 +1,19 @@
-import type { Attempt, AttemptError, ExportJob, FinalState, JobResult, JobState, Lane } from './job.ts';
+import type {
+  Attempt,
+  AttemptError,
+  ExportJob,
+  FailureCode,
+  FinalState,
+  JobResult,
+  JobState,
+  Lane,
+} from './job.ts';
 import type { LaneReport } from './lane-health.ts';
 import type { KeyChange, LedgerStore } from './ledger-store.ts';
 import type { OwnerStore } from './owner-store.ts';
+import type { Rule } from './rules.ts';
+
+export type RuleKind = Rule['kind'];
 
 /**
  * Where jobs are kept. Every method is one atomic, durable step: when its promise resolves, the change is on disk.
@@ -95,6 +107,18 @@ export interface JobStore extends AsyncDisposable {
   /** Calls `listener` after each commit with the ids of the jobs that are new or in another state. Returns how to stop it. */
   onChange(listener: (ids: readonly string[]) => void): () => void;
 
+  /**
+   * Calls `listener` after each commit with the jobs that ended in it, however they did, and before whoever asked for that
+   * hears of it. Each end is told once; one that a crash of ours cut off may not be. Returns how to stop it.
+   */
+  onEnded(listener: (ended: readonly EndedJob[]) => void): () => void;
+
+  /**
+   * What an operator looks at. It waits for no write, not even for one that hangs, and costs microseconds however much is
+   * queued.
+   */
+  figures(): Promise<StoreFigures>;
+
   /** A trivial round trip, for readiness; rejects when the store cannot be written to. */
   ping(): Promise<void>;
 
@@ -106,6 +130,59 @@ export interface JobStore extends AsyncDisposable {
 
   /** The record of what left, and of who decided so; written by each of the methods here, in its own step. */
   readonly ledger: LedgerStore;
+}
+
+/** An export that has just ended: what is counted and logged of it. Never its data, nor what the destination said. */
+export interface EndedJob {
+  readonly id: string;
+  readonly lane: Lane;
+  readonly state: FinalState;
+  readonly dataBytes: number;
+  /** Those that were made. */
+  readonly attempts: number;
+  /** Wall clock, as is `finishedAt`. */
+  readonly acceptedAt: number;
+  readonly finishedAt: number;
+  /** Of the answer that ended it; null when none did. */
+  readonly status: number | null;
+  /** Why no answer ended it; null when one did. */
+  readonly failure: FailureCode | null;
+}
+
+/** How many unfinished exports there are, and where they stand. */
+export interface StoreTotals {
+  readonly queued: number;
+  readonly sending: number;
+  readonly waiting: number;
+  /** Lanes that have unfinished exports. */
+  readonly busyLanes: number;
+  /** Lanes whose destination is down. */
+  readonly pausedLanes: number;
+  /** The owner's rules, by kind. */
+  readonly rules: Readonly<Record<RuleKind, number>>;
+}
+
+export interface StoreFigures extends StoreTotals {
+  /** When the oldest export that has not ended was accepted, by the wall clock; null when all have. */
+  readonly oldestAcceptedAt: number | null;
+  /** What exports and the ledger take; what is free inside the store's file does not count. */
+  readonly usedBytes: number;
+  /** Above it new exports are refused; null where there is no ceiling. */
+  readonly bytesMax: number | null;
+  /** Left on the disk of the store; null where that cannot be known. */
+  readonly diskFreeBytes: number | null;
+  /** Entries of the ledger's present log. */
+  readonly ledgerEntries: number;
+  /** For how long the commit under way has been so, in milliseconds; 0 when none is. */
+  readonly commitUnderWayMs: number;
+}
+
+/** Hears of the store's commits. */
+export interface CommitObserver {
+  /** `operations` shared a commit that took so long. */
+  committed(operations: number, ms: number): void;
+  /** A commit failed; nothing of it happened, or nobody knows. */
+  commitFailed(): void;
 }
 
 /** What a store encrypts with; 32 bytes each. They are derived from the master key, which is not in the store. */

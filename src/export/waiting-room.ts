@@ -15,6 +15,11 @@ export class WaitingRoom {
     this.#max = max;
   }
 
+  /** How many places are held. */
+  get taken(): number {
+    return this.#taken;
+  }
+
   /**
    * A place; null when all are taken. One may hold all of them while nobody else asks. But when somebody asks who would
    * still hold fewer than another, that one's oldest wait ends: its answer is what it is now, and costs one more question,

@@ -1,7 +1,7 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ProblemAnswer, problemAnswer } from './problem.ts';
+import { type ProblemAnswer, type ProblemCode, problemAnswer } from './problem.ts';
 
 interface Unreadable {
   readonly status: number;
@@ -16,23 +16,32 @@ const UNREADABLE: Readonly<Record<string, Unreadable>> = {
 };
 const MALFORMED: Unreadable = { status: 400, detail: 'The request is not valid HTTP/1.1.' };
 
+/** Hears with which code it was answered. */
+type OnRefused = (code: ProblemCode) => void;
+
 /** Answers bytes that are no HTTP, and closes the connection: nobody knows where the next request would begin. */
-export function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
+export function answerUnreadable(
+  error: Error & { code?: string },
+  socket: Socket,
+  onRefused: OnRefused = () => {},
+): void {
   if (error.code === 'ECONNRESET' || !socket.writable || hasBegunToAnswer(socket)) {
     socket.destroy();
     return;
   }
   const { status, detail } = UNREADABLE[error.code ?? ''] ?? MALFORMED;
+  onRefused('invalid_request');
   endWith(problemAnswer('invalid_request', detail, { status }), socket);
 }
 
 /** Answers CONNECT, which is for proxies: Node alone would hang up without a word. */
-export function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
+export function refuseTunnel(socket: Duplex, onRefused: OnRefused = () => {}): void {
   if ((socket as HttpSocket)._httpMessage) {
     // The answer to an earlier request is still to come, and this one would be taken for it.
     socket.destroy();
     return;
   }
+  onRefused('method_not_allowed');
   endWith(problemAnswer('method_not_allowed', 'This service is no proxy.'), socket, {
     allow: 'GET, HEAD, POST',
   });

@@ -39,6 +39,11 @@ export class ConnectionLimit implements Disposable {
     server.on('connection', (socket) => this.#take(socket));
   }
 
+  /** How many are served. */
+  get served(): number {
+    return this.#served;
+  }
+
   /** How many wait. */
   get waiting(): number {
     return this.#waiting.size;

@@ -32,6 +32,8 @@ export interface EndpointCall {
   readonly token: VerifiedToken;
   /** The address that it came from; null when that is not known any more. */
   readonly peer: string | null;
+  /** Its `traceparent`, unread; null when there is none. */
+  readonly traceParent?: string | null;
   readonly patience: Patience;
   /** Makes the signal that aborts when nobody waits for the answer any more; called when waiting begins. */
   readonly whenGone: () => AbortSignal;
@@ -160,8 +162,8 @@ export class ExportEndpoint {
   }
 }
 
-function submitterOf({ token, peer }: EndpointCall): Submitter {
-  return { client: token.client, peer };
+function submitterOf({ token, peer, traceParent = null }: EndpointCall): Submitter {
+  return { client: token.client, peer, traceParent };
 }
 
 function isWaiting(patience: Patience): patience is Extract<Patience, { ms: number }> {

@@ -91,12 +91,17 @@ async function answerCall(
     call,
     token,
     peer: peerOf(request.raw),
+    traceParent: traceParentOf(request),
     patience,
     whenGone: () => goneSignal(reply),
     onTakenIn: () => forgetBody(request),
   });
   if (waitSeconds !== undefined) reply.header('preference-applied', `wait=${waitSeconds}`);
   return sendJson(reply, 200, JSON_CONTENT_TYPE, json);
+}
+
+function traceParentOf({ headers }: FastifyRequest): string | null {
+  return (headers.traceparent as string | undefined) ?? null;
 }
 
 /** Node joins a header that came twice with a comma and a blank, which no key may have: so two keys are refused. */

@@ -45,6 +45,7 @@ const RETRY_AFTER_SECONDS_DEFAULT = 5;
 
 /** A refusal as it is sent. */
 export interface ProblemAnswer {
+  readonly code: ProblemCode;
   readonly status: number;
   readonly contentType: string;
   /** The others. */
@@ -73,6 +74,7 @@ export function problemAnswer(
     code,
   };
   return {
+    code,
     status: problem.status,
     contentType: PROBLEM_CONTENT_TYPE,
     headers: problemHeaders(problem.status, retryAfterSeconds),

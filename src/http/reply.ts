@@ -1,10 +1,12 @@
 import type { FastifyReply } from 'fastify';
-import type { ProblemAnswer } from './problem.ts';
+import type { ProblemAnswer, ProblemCode } from './problem.ts';
 import type { Unread } from './unread.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
     unread: Unread;
+    /** Hears the code of each refusal. */
+    refused: (code: ProblemCode) => void;
   }
 }
 
@@ -44,7 +46,14 @@ export function sendNothing(reply: FastifyReply, status = 204): FastifyReply {
   return reply.code(status).send();
 }
 
+/** Refuses a request. */
 export function sendProblem(reply: FastifyReply, problem: ProblemAnswer): FastifyReply {
+  reply.server.refused(problem.code);
+  return sendState(reply, problem);
+}
+
+/** Says in the form of a refusal how the service is; nothing is refused. */
+export function sendState(reply: FastifyReply, problem: ProblemAnswer): FastifyReply {
   return sendJson(reply.headers(problem.headers), problem.status, problem.contentType, problem.body);
 }
 

@@ -743,6 +743,15 @@ describe('paths and methods', () => {
     assert.equal((await fixture.send({ method: 'GET', path: '/healthz', token: null })).status, 200);
   });
 
+  it('/metrics is for everybody, and as it is given', async () => {
+    await using fixture = await HttpFixture.start({ keys: [] });
+    const answer = await fixture.send({ method: 'GET', path: '/metrics', token: null });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+    assert.match(answer.text, /^# HELP up .*\nup 1\n$/s);
+    assert.equal((await fixture.send({ path: '/metrics', token: null })).status, 405);
+  });
+
   it('/readyz gives the reason when the service is not ready', async () => {
     let isReady = true;
     await using fixture = await HttpFixture.start({

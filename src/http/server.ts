@@ -18,8 +18,8 @@ import { judgeOwner } from './owner/owner-judge.ts';
 import { addSessionRoutes } from './owner/session-routes.ts';
 import type { LedgerActions } from './owner-ledger.ts';
 import { addOwnerRoutes, type OwnerActions } from './owner-routes.ts';
-import { addProbes, type Readiness } from './probes.ts';
-import { notFound } from './problem.ts';
+import { addProbes, type MetricsPage, type Readiness } from './probes.ts';
+import { notFound, type ProblemCode } from './problem.ts';
 import { answerErrors, type HttpLog, refuseUnknownRoutes } from './refusals.ts';
 import { sendProblem } from './reply.ts';
 import type { RequestAuthorizer } from './request-authorizer.ts';
@@ -45,6 +45,10 @@ export interface HttpServerParts {
   readonly settings: HttpSettings;
   readonly readiness: () => Promise<Readiness>;
   readonly log: HttpLog;
+  /** What Prometheus reads; left out, there is no such path. */
+  readonly metrics?: MetricsPage;
+  /** Hears the code of each refusal; left out, nobody does. */
+  readonly onRefused?: (code: ProblemCode) => void;
   /** What deliveries are signed with; left out, nobody is told. */
   readonly signingKeys?: () => readonly PublicSigningKey[];
   /** Certificate and key; left out, plain HTTP is served. */
@@ -76,12 +80,29 @@ export interface ServerLimits extends ConnectionLimits, UnreadLimits {
   readonly uploadsBytesMax: number;
 }
 
+/** How much there is of something, and how much there can be. */
+interface Measured {
+  readonly now: number;
+  readonly max: number;
+}
+
+/** What is kept for clients, as it is now. */
+export interface HttpFigures {
+  readonly connections: Measured;
+  /** Connections that wait for another one to close. */
+  readonly connectionsQueued: number;
+  readonly webSockets: number;
+  readonly uploadsBytes: Measured;
+  readonly unreadBytes: Measured;
+}
+
 /** The HTTP side of the service. */
 export interface HttpServer extends AsyncDisposable {
   /** Of bodies that are in memory. */
   readonly uploadedBytes: number;
   /** Of answers, and of requests behind them, that wait for clients to read. */
   readonly unreadBytes: number;
+  readonly figures: HttpFigures;
   /** Begins to accept. Port 0 picks a free one. */
   listen(host: string, port: number): Promise<{ address: string; port: number }>;
   /** New connections are served with this certificate; open ones live on with theirs. Only where TLS is spoken. */
@@ -125,7 +146,8 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   readBodiesAsBytes(app, uploadLimits(parts.settings, limits));
   const unread = new Unread(limits);
   app.decorate('unread', unread);
-  addProbes(app, parts.readiness);
+  app.decorate('refused', parts.onRefused ?? ignore);
+  addProbes(app, parts.readiness, parts.metrics);
   addDocsRoutes(app, parts.settings);
   addUiRoutes(app, parts.uiFolder);
   if (parts.signingKeys !== undefined) addSigningKeys(app, parts.signingKeys);
@@ -133,14 +155,28 @@ export async function createHttpServer(parts: HttpServerParts): Promise<HttpServ
   addOwnerRoutes(app, { ...parts, clock, streams });
   addSessionRoutes(app, { ...parts, sessions: parts.owner.sessions, now: () => clock.now() });
   sockets.attach(app);
-  app.server.on('connect', refuseTunnel);
+  app.server.on('connect', (_request, socket) => refuseTunnel(socket, parts.onRefused));
   await app.ready();
   new Turns(app.server, unread);
   // Before the limit on connections, which hands each of them on to all who listen by then.
   const tlsSide = parts.tls === undefined ? null : new TlsSide(app.server as unknown as TlsServer);
   const connectionLimit = new ConnectionLimit(app.server, limits);
   const { closeGraceMs } = limits;
-  return new FastifyHttpServer({ app, sockets, streams, tlsSide, clock, connectionLimit, closeGraceMs });
+  const bounds = {
+    connectionsMax: limits.connectionsMax,
+    uploadsBytesMax: uploadLimits(parts.settings, limits).uploadsBytesMax,
+    unreadBytesMax: limits.unreadBytesMax,
+  };
+  return new FastifyHttpServer({
+    app,
+    sockets,
+    streams,
+    tlsSide,
+    clock,
+    connectionLimit,
+    closeGraceMs,
+    bounds,
+  });
 }
 
 function eventStreams({ owner, authorizer, eventStreamLimits }: HttpServerParts, clock: Clock): EventStreams {
@@ -160,7 +196,7 @@ function uploadLimits({ bodyBytesMax }: HttpSettings, { uploadsBytesMax }: Serve
 }
 
 function createFastify(
-  { tls, settings }: HttpServerParts,
+  { tls, settings, onRefused }: HttpServerParts,
   limits: ServerLimits,
   sockets: ExportSockets,
 ): FastifyInstance {
@@ -179,7 +215,7 @@ function createFastify(
     requestTimeout: limits.requestTimeoutMs,
     // While we stop, requests on open connections are answered like any other: the service knows what it refuses.
     return503OnClosing: false,
-    clientErrorHandler: (error, socket) => answerUnreadable(error, socket as Socket),
+    clientErrorHandler: (error, socket) => answerUnreadable(error, socket as Socket, onRefused),
     // A path that cannot be decoded, or is too long for the router, is a path that we do not have.
     frameworkErrors: (_error, _request, reply) => sendProblem(reply as FastifyReply, notFound()),
     ...(tls === undefined
@@ -196,7 +232,10 @@ interface FastifyHttpServerParts {
   readonly clock: Clock;
   readonly connectionLimit: ConnectionLimit;
   readonly closeGraceMs: number;
+  readonly bounds: Pick<ServerLimits, 'connectionsMax' | 'uploadsBytesMax' | 'unreadBytesMax'>;
 }
+
+function ignore(): void {}
 
 class FastifyHttpServer implements HttpServer {
   readonly #parts: FastifyHttpServerParts;
@@ -212,6 +251,17 @@ class FastifyHttpServer implements HttpServer {
 
   get unreadBytes(): number {
     return this.#parts.app.unread.bytesHeld;
+  }
+
+  get figures(): HttpFigures {
+    const { connectionLimit, sockets, bounds } = this.#parts;
+    return {
+      connections: { now: connectionLimit.served, max: bounds.connectionsMax },
+      connectionsQueued: connectionLimit.waiting,
+      webSockets: sockets.size,
+      uploadsBytes: { now: this.uploadedBytes, max: bounds.uploadsBytesMax },
+      unreadBytes: { now: this.unreadBytes, max: bounds.unreadBytesMax },
+    };
   }
 
   async listen(host: string, port: number): Promise<{ address: string; port: number }> {

@@ -6,6 +6,7 @@ import type {
   Claim,
   ClaimedJob,
   ClaimRequest,
+  EndedJob,
   Inserted,
   InsertResult,
   JobStore,
@@ -911,6 +912,100 @@ export function describeJobStore(name: string, open: OpenStore): void {
         assert.equal(heard.length, 3);
       },
     );
+
+    promises(
+      'a listener hears of every end once, however it came, with all that is counted of it',
+      async (store) => {
+        const heard: EndedJob[] = [];
+        const stop = store.onEnded((ended) => heard.push(...ended));
+        const [claimed] = await claimNew(store);
+        assert.deepEqual(heard, []);
+        await store.settle(wait(claimed, NOW), request(0, NOW));
+        const [again] = (await claim(store, LANE, 1, NOW)).jobs;
+        assert.deepEqual(heard, []);
+        await store.settle(finish(again), request(0, NOW + 5));
+        // A second settle changes nothing.
+        await store.settle(finish(again), request(0, NOW + 5));
+        const told = { id: claimed.id, lane: LANE, dataBytes: 2, acceptedAt: NOW, finishedAt: NOW + 5 };
+        assert.deepEqual(heard, [{ ...told, state: 'delivered', attempts: 2, status: 200, failure: null }]);
+        const late = newJob({ expiresAt: NOW + 1 });
+        const taken = newJob();
+        await insert(store, late, taken);
+        await store.expire(at(NOW + 10), 10);
+        await store.owner.cancel(taken.id, at(NOW + 20));
+        assert.deepEqual(
+          heard
+            .slice(1)
+            .map(({ id, state, attempts, status, failure }) => [id, state, attempts, status, failure]),
+          [
+            [late.id, 'undeliverable', 0, null, 'expired'],
+            [taken.id, 'cancelled', 0, null, 'cancelled'],
+          ],
+        );
+        stop();
+        const [last] = await claimNew(store);
+        await store.settle(finish(last), request(0, NOW));
+        assert.equal(heard.length, 3);
+      },
+    );
+
+    promises('its figures follow what is in it, and are there after a start', async (store, context) => {
+      const standing = async (of: JobStore) => {
+        const { queued, sending, waiting, busyLanes, pausedLanes, oldestAcceptedAt } = await of.figures();
+        return { queued, sending, waiting, busyLanes, pausedLanes, oldestAcceptedAt };
+      };
+      const none = {
+        queued: 0,
+        sending: 0,
+        waiting: 0,
+        busyLanes: 0,
+        pausedLanes: 0,
+        oldestAcceptedAt: null,
+      };
+      assert.deepEqual(await standing(store), none);
+      const [first] = await claimNew(store);
+      await insert(
+        store,
+        newJob({ acceptedAt: NOW + 1, expiresAt: NOW + 72 * HOUR + 1 }),
+        newJob({ lane: OTHER_LANE, acceptedAt: NOW + 2, expiresAt: NOW + 72 * HOUR + 2 }),
+      );
+      const three = {
+        queued: 2,
+        sending: 1,
+        waiting: 0,
+        busyLanes: 2,
+        pausedLanes: 0,
+        oldestAcceptedAt: NOW,
+      };
+      assert.deepEqual(await standing(store), three);
+      await store.settle(down(first, NOW + HOUR), request(0, NOW));
+      const paused = { ...three, sending: 0, waiting: 1, pausedLanes: 1 };
+      assert.deepEqual(await standing(store), paused);
+      const reopened = await context.reopen();
+      await reopened.recover(at(NOW), LONGEST);
+      assert.deepEqual(await standing(reopened), paused);
+      const [probe] = (await claim(reopened, LANE, 1, NOW + HOUR)).jobs;
+      await reopened.settle(up(probe), request(0, NOW + HOUR));
+      assert.deepEqual(await standing(reopened), {
+        ...three,
+        sending: 0,
+        oldestAcceptedAt: NOW + 1,
+      });
+    });
+
+    promises('its figures count rules by kind, bytes and ledger entries', async (store) => {
+      const before = await store.figures();
+      assert.deepEqual(before.rules, { block: 0, hold: 0, budget: 0 });
+      const rule = { app: null, destination: null, note: null, createdAt: NOW };
+      await store.owner.addRule({ ...rule, id: randomUUID(), kind: 'hold' });
+      await insert(store, newJob({ data: new Uint8Array(1 << 20) }));
+      const after = await store.figures();
+      assert.deepEqual(after.rules, { block: 0, hold: 1, budget: 0 });
+      assert.ok(after.usedBytes - before.usedBytes >= 1 << 20);
+      assert.equal(after.commitUnderWayMs, 0);
+      // The rule and the export.
+      assert.equal(after.ledgerEntries - before.ledgerEntries, 2);
+    });
 
     promises('a secret is kept under its name; of two the first wins', async (store, context) => {
       assert.equal(await store.secrets.get('a'), null);

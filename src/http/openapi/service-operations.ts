@@ -42,6 +42,22 @@ export const SERVICE_OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'get',
+    path: '/metrics',
+    operationId: 'metrics',
+    tag: 'Service',
+    summary: 'Numbers for Prometheus',
+    description:
+      'How much came in, left and waits, and how the service is. No label names an app, a destination or an export. ' +
+      'At most a second old.',
+    needsToken: false,
+    refusals: [],
+    answer: {
+      description: 'The text format of Prometheus.',
+      content: { contentType: 'text/plain; version=0.0.4; charset=utf-8', schema: { type: 'string' } },
+    },
+  },
+  {
+    method: 'get',
     path: '/.well-known/export-signing-keys',
     operationId: 'signingKeys',
     tag: 'Service',

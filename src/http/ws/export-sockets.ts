@@ -77,6 +77,11 @@ export class ExportSockets {
     });
   }
 
+  /** How many are open. */
+  get size(): number {
+    return this.#sockets.size;
+  }
+
   /** Says goodbye to every client and lets nobody new in. */
   close(): void {
     this.#isClosing = true;

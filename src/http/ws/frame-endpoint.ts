@@ -5,7 +5,7 @@ import { clearedToken } from '../cleared-token.ts';
 import { type ExportCall, readExportCall } from '../export-call.ts';
 import { type EndpointCall, ExportEndpoint, type ExportEndpointParts } from '../export-endpoint.ts';
 import type { HttpSettings } from '../http-settings.ts';
-import { refusalAnswer } from '../problem.ts';
+import { type ProblemCode, refusalAnswer } from '../problem.ts';
 import { type HttpLog, OUR_MISTAKE } from '../refusals.ts';
 import { exportAnswer } from '../wire-answer.ts';
 
@@ -16,6 +16,8 @@ const METHOD = 'GET';
 export interface FrameEndpointParts extends ExportEndpointParts {
   readonly settings: HttpSettings;
   readonly log: HttpLog;
+  /** Hears the code of each refusal; left out, nobody does. */
+  readonly onRefused?: (code: ProblemCode) => void;
 }
 
 /** The answer to a frame. */
@@ -109,9 +111,11 @@ export class FrameEndpoint {
   }
 
   #problem(error: unknown): string {
-    if (error instanceof ExportError) return refusalAnswer(error).body;
-    this.#parts.log.unexpectedError(error);
-    return OUR_MISTAKE.body;
+    const isForeseen = error instanceof ExportError;
+    if (!isForeseen) this.#parts.log.unexpectedError(error);
+    const { code, body } = isForeseen ? refusalAnswer(error) : OUR_MISTAKE;
+    this.#parts.onRefused?.(code);
+    return body;
   }
 }
 

@@ -18,6 +18,7 @@ const NONE: Readonly<Counts> = { queued: 0, sending: 0, waiting: 0 };
  */
 export class LaneCounts {
   readonly #lanes = new Map<number, Counts>();
+  readonly #totals: Counts = { ...NONE };
   readonly #undo: [lane: number, state: UnfinishedState, change: number][] = [];
 
   of(lane: number): Readonly<Counts> {
@@ -27,6 +28,16 @@ export class LaneCounts {
   pending(lane: number): number {
     const { queued, sending, waiting } = this.of(lane);
     return queued + sending + waiting;
+  }
+
+  /** Of all lanes together. */
+  get totals(): Readonly<Counts> {
+    return this.#totals;
+  }
+
+  /** How many lanes have unfinished jobs. */
+  get busyCount(): number {
+    return this.#lanes.size;
   }
 
   /** The lanes with unfinished jobs. */
@@ -56,6 +67,7 @@ export class LaneCounts {
   #apply(lane: number, state: UnfinishedState, change: number): void {
     const counts = this.#lanes.get(lane) ?? { ...NONE };
     counts[state] += change;
+    this.#totals[state] += change;
     if (counts.queued === 0 && counts.sending === 0 && counts.waiting === 0) this.#lanes.delete(lane);
     else this.#lanes.set(lane, counts);
   }

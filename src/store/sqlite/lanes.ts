@@ -52,6 +52,11 @@ export class Lanes {
     this.rules.reload();
   }
 
+  /** How many have a destination that is down. */
+  get downCount(): number {
+    return this.#down.size;
+  }
+
   /** The lane's number; null for one that has no jobs. */
   findId(lane: Lane): number | null {
     const key = laneKey(lane);

@@ -2,6 +2,7 @@ import type { Lane } from '../../export/job.ts';
 import type {
   Claim,
   ClaimRequest,
+  EndedJob,
   HeldLease,
   InsertLimits,
   InsertResult,
@@ -13,6 +14,7 @@ import type {
   PayloadRetention,
   Settlement,
   StoreKeys,
+  StoreTotals,
 } from '../../export/job-store.ts';
 import type { LedgerBeginning, LedgerHead } from '../../export/ledger-store.ts';
 import type { CancelResult, RedeliverResult, Redelivery } from '../../export/owner-store.ts';
@@ -112,11 +114,19 @@ export interface Results {
 
 export type ResultOf<O extends Operation> = Results[O['kind']];
 
+/** What the writer knows by heart, after a commit. */
+export interface WriterTotals extends StoreTotals {
+  readonly ledgerEntries: number;
+}
+
 export interface BatchDone {
   /** Of the operations in order. What has none was not begun, and is to be asked for again. */
   readonly results: readonly Results[Operation['kind']][];
   /** The jobs whose state the batch changed. */
   readonly changed: readonly string[];
+  /** The jobs that it ended. */
+  readonly ended: readonly EndedJob[];
+  readonly totals: WriterTotals;
   /** How many entries the ledger has now; null when the batch added none. */
   readonly ledgerSize: number | null;
 }

@@ -92,6 +92,7 @@ describe('packing', () => {
         { kind: 'refused', reason: 'store_full', index: 0 },
       ],
       changed: [HELD.id],
+      ended: [{ id: HELD.id, lane: { client: '', destination: 'https://a.example' }, state: 'blocked' }],
       ledgerSize: 7,
     } as unknown as BatchDone;
     // The job that `insert` resolves to has no bytes.
@@ -110,7 +111,7 @@ describe('packing', () => {
   });
 
   it('fewer results than operations are those of the first ones', () => {
-    const done = { results: [], changed: [] } as unknown as BatchDone;
+    const done = { results: [], changed: [], ended: [] } as unknown as BatchDone;
     assert.deepEqual(unpackDone(packDone(done, OPERATIONS), OPERATIONS), done);
   });
 });

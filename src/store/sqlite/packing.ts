@@ -3,6 +3,7 @@ import type {
   Claim,
   ClaimedJob,
   ClaimRequest,
+  EndedJob,
   HeldLease,
   Inserted,
   InsertLimits,
@@ -28,7 +29,11 @@ export interface Packed<T> {
 
 export type PackedBatch = Packed<Operation>;
 /** The results; what else is told of a batch is a few words, and goes as it is. */
-export type PackedDone = Omit<BatchDone, 'results'> & { readonly packedResults: Packed<Result> };
+export type PackedDone = Omit<BatchDone, 'results' | 'ended'> & {
+  readonly packedResults: Packed<Result>;
+  /** As JSON; null for none. */
+  readonly packedEnded: string | null;
+};
 
 /** JSON has no bytes, and would make something else of them without a word: there are none but those that are taken out. */
 type HasBytes<T> = T extends Uint8Array
@@ -46,6 +51,7 @@ type WithoutBytes =
   | Settlement
   | HeldLease
   | ExportJob
+  | EndedJob
   | LaneBacklog;
 true satisfies [HasBytes<WithoutBytes>] extends [never] ? true : false;
 
@@ -73,7 +79,10 @@ export function unpack(packed: PackedBatch): Operation[] {
 }
 
 /** @param operations those that the results are of */
-export function packDone({ results, ...done }: BatchDone, operations: readonly Operation[]): PackedDone {
+export function packDone(
+  { results, ended, ...done }: BatchDone,
+  operations: readonly Operation[],
+): PackedDone {
   const packedResults = packAll(results, (result, bytes, index) => {
     switch (operations[index]?.kind) {
       // Whoever inserted a job has its payload.
@@ -89,12 +98,12 @@ export function packDone({ results, ...done }: BatchDone, operations: readonly O
         return undefined;
     }
   });
-  return { ...done, packedResults };
+  return { ...done, packedResults, packedEnded: ended.length === 0 ? null : JSON.stringify(ended) };
 }
 
 /** The reverse of {@link packDone}; `operations` are the same. Each payload is a buffer of its own. */
 export function unpackDone(
-  { packedResults, ...done }: PackedDone,
+  { packedResults, packedEnded, ...done }: PackedDone,
   operations: readonly Operation[],
 ): BatchDone {
   const results = unpackAll(packedResults, (result, bytes, index) => {
@@ -115,7 +124,7 @@ export function unpackDone(
         throw new TypeError('A result was packed that is not to be.');
     }
   });
-  return { ...done, results };
+  return { ...done, results, ended: packedEnded === null ? [] : JSON.parse(packedEnded) };
 }
 
 /** How many bytes of payload an operation brings along. */

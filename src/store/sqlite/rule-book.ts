@@ -1,4 +1,5 @@
 import type { Lane } from '../../export/job.ts';
+import type { StoreTotals } from '../../export/job-store.ts';
 import {
   type BudgetRule,
   costOf,
@@ -15,6 +16,7 @@ import type { Statements } from './statements.ts';
 
 /** How many lanes' rules are remembered; when there are more, all are forgotten and looked up again. */
 const LANES_MAX = 100_000;
+const NO_COUNTS = { block: 0, hold: 0, budget: 0 };
 
 /**
  * The owner's rules, as the writer asks them in its transactions. What is remembered here is in the store too, and is
@@ -24,6 +26,7 @@ export class RuleBook {
   readonly #sql: Statements;
   readonly #byLane = new Map<number, LaneRules>();
   #matchers: RuleMatcher[] = [];
+  #counts: StoreTotals['rules'] = NO_COUNTS;
 
   constructor(sql: Statements) {
     this.#sql = sql;
@@ -34,8 +37,17 @@ export class RuleBook {
     return this.#matchers.map(({ rule }) => rule);
   }
 
+  /** How many there are of each kind. */
+  get counts(): StoreTotals['rules'] {
+    return this.#counts;
+  }
+
   reload(): void {
-    this.#matchers = (this.#sql.rules.all() as Row[]).map((row) => matcherOf(toRule(row)));
+    const rules = (this.#sql.rules.all() as Row[]).map(toRule);
+    this.#matchers = rules.map(matcherOf);
+    const counts = { ...NO_COUNTS };
+    for (const { kind } of rules) counts[kind] += 1;
+    this.#counts = counts;
     this.#byLane.clear();
   }
 

@@ -137,7 +137,8 @@ export function diskReserveOf(path: string): DiskReserve {
   return new DiskReserve(path, Math.min(RESERVE_BYTES, Math.floor(blocks * bsize * DISK_SHARE_MAX)));
 }
 
-function freeBytes(path: string): number {
+/** Of the disk on which a file is, for those who are not root. */
+export function freeBytes(path: string): number {
   const { bavail, bsize } = statfsSync(dirname(path));
   return bavail * bsize;
 }

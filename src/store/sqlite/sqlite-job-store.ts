@@ -4,6 +4,8 @@ import type { Attempt, ExportJob, Lane } from '../../export/job.ts';
 import type {
   Claim,
   ClaimRequest,
+  CommitObserver,
+  EndedJob,
   HeldLease,
   InsertLimits,
   InsertResult,
@@ -16,6 +18,7 @@ import type {
   PayloadRetention,
   SecretStore,
   Settlement,
+  StoreFigures,
   StoreKeys,
 } from '../../export/job-store.ts';
 import type { LedgerStore } from '../../export/ledger-store.ts';
@@ -26,7 +29,7 @@ import { OwnerReaderClient } from './owner-reader-client.ts';
 import { openPayload } from './payloads.ts';
 import { fromUuid, type Row, SELECT_JOB, toAttempt, toJob } from './rows.ts';
 import { SealedText } from './sealed-text.ts';
-import { NO_STORE_LIMITS, type StoreLimits } from './space.ts';
+import { freeBytes, NO_STORE_LIMITS, type StoreLimits } from './space.ts';
 import { refuseLostStore, StoreLock } from './store-lock.ts';
 import { WriterClient } from './writer-client.ts';
 
@@ -45,6 +48,7 @@ export class SqliteJobStore implements JobStore {
   readonly #writer: WriterClient;
   readonly #ownerReader: OwnerReaderClient;
   readonly #listeners: Listeners;
+  readonly #bytesMax: number | null;
 
   private constructor(
     lock: StoreLock,
@@ -52,7 +56,9 @@ export class SqliteJobStore implements JobStore {
     reader: Reader,
     ownerReader: OwnerReaderClient,
     listeners: Listeners,
+    { bytesMax }: StoreLimits,
   ) {
+    this.#bytesMax = Number.isFinite(bytesMax) ? bytesMax : null;
     this.#lock = lock;
     this.#writer = writer;
     this.#ownerReader = ownerReader;
@@ -98,22 +104,29 @@ export class SqliteJobStore implements JobStore {
    *
    * @param onDeath hears when the writer thread ends unasked; every later write is then refused
    * @param limits how large it may be
+   * @param observer hears of every commit
    * @throws Error when another process uses it, it is not ours, of a newer version, or damaged
    */
   static async open(
     givenPath: string,
     onDeath: (error: Error) => void = () => {},
     limits: StoreLimits = NO_STORE_LIMITS,
+    observer: CommitObserver = { committed: () => {}, commitFailed: () => {} },
   ): Promise<SqliteJobStore> {
     using cleanup = new DisposableStack();
     const lock = cleanup.use(new StoreLock(givenPath));
     const path = lock.storePath;
     refuseLostStore(path);
-    const listeners: Listeners = { changed: new Set(), appended: new Set() };
+    const listeners: Listeners = { changed: new Set(), ended: new Set(), appended: new Set() };
     const writer = await WriterClient.start(path, limits, {
       onChange: (ids) => {
         for (const listener of listeners.changed) listener(ids);
       },
+      onEnded: (ended) => {
+        for (const listener of listeners.ended) listener(ended);
+      },
+      committed: (operations, ms) => observer.committed(operations, ms),
+      commitFailed: () => observer.commitFailed(),
       onAppended: (size) => {
         for (const listener of listeners.appended) listener(size);
       },
@@ -126,6 +139,7 @@ export class SqliteJobStore implements JobStore {
         new Reader(path),
         new OwnerReaderClient(path),
         listeners,
+        limits,
       );
       cleanup.move();
       return store;
@@ -207,6 +221,21 @@ export class SqliteJobStore implements JobStore {
     return () => this.#listeners.changed.delete(listener);
   }
 
+  onEnded(listener: (ended: readonly EndedJob[]) => void): () => void {
+    this.#listeners.ended.add(listener);
+    return () => this.#listeners.ended.delete(listener);
+  }
+
+  figures(): Promise<StoreFigures> {
+    return this.#read((from) => ({
+      ...this.#writer.totals,
+      ...from.figures(),
+      bytesMax: this.#bytesMax,
+      diskFreeBytes: freeBytes(this.#lock.storePath),
+      commitUnderWayMs: this.#writer.commitUnderWayMs,
+    }));
+  }
+
   ping(): Promise<void> {
     return this.#writer.perform({ kind: 'ping' });
   }
@@ -234,6 +263,7 @@ export class SqliteJobStore implements JobStore {
 
 interface Listeners {
   readonly changed: Set<(ids: readonly string[]) => void>;
+  readonly ended: Set<(ended: readonly EndedJob[]) => void>;
   readonly appended: Set<(size: number) => void>;
 }
 
@@ -245,6 +275,8 @@ class Reader implements Disposable {
   readonly #attempts: StatementSync;
   readonly #secret: StatementSync;
   readonly #payload: StatementSync;
+  readonly #oldest: StatementSync;
+  readonly #pages: StatementSync;
   #ledger: LedgerReader | null = null;
   #vault: Vault | null = null;
   #texts: SealedText | null = null;
@@ -260,6 +292,13 @@ class Reader implements Disposable {
     this.#attempts = this.#db.prepare(
       'SELECT a.*, j.id FROM attempts a JOIN jobs j ON j.seq = a.job WHERE j.id = ? AND j.is_history = 0 ORDER BY a.number',
     );
+    // By the index of what ages, in whose order exports are accepted, unless --age-max was changed since.
+    this.#oldest = this.#db.prepare(
+      'SELECT accepted_at FROM jobs INDEXED BY jobs_unfinished WHERE finished_at IS NULL ORDER BY expires_at LIMIT 1',
+    );
+    this.#pages = this.#db.prepare(`
+      SELECT (page_count - freelist_count) * page_size AS bytes
+      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`);
     this.#secret = this.#db.prepare('SELECT value FROM secrets WHERE name = ?');
     this.#payload = this.#db.prepare(`
       SELECT j.id, j.payload_key, l.client, l.destination, p.data, k.wrapped
@@ -271,6 +310,14 @@ class Reader implements Disposable {
   unlock(keys: StoreKeys): void {
     this.#vault = new Vault(keys);
     this.#texts = new SealedText(this.#vault);
+  }
+
+  figures(): Pick<StoreFigures, 'oldestAcceptedAt' | 'usedBytes'> {
+    const acceptedAt = this.#oldest.get()?.accepted_at;
+    return {
+      oldestAcceptedAt: acceptedAt === undefined ? null : Number(acceptedAt),
+      usedBytes: Number(this.#pages.get()?.bytes),
+    };
   }
 
   /** Made when it is asked for: a store that a service has yet to migrate has none. */

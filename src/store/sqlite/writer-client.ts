@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ExportError } from '../../export/errors.ts';
-import type { Operation, ResultOf } from './operations.ts';
+import type { CommitObserver, EndedJob } from '../../export/job-store.ts';
+import type { Operation, ResultOf, WriterTotals } from './operations.ts';
 import { type PackedDone, pack, payloadBytes, unpackDone } from './packing.ts';
 import type { StoreLimits } from './space.ts';
 import { damagedStoreError, isDamage, isFull, isOutOfRoom, isRolledBackForSure } from './sqlite-errors.ts';
@@ -14,14 +15,26 @@ const RETRY_AFTER_SECONDS = 5;
 const BATCH_BYTES_MAX = 8 * 1_024 ** 2;
 
 /** What a writer tells unasked. */
-export interface WriterEvents {
+export interface WriterEvents extends CommitObserver {
   /** After each commit: which jobs changed. */
   onChange(ids: readonly string[]): void;
+  /** After each commit: which jobs it ended. */
+  onEnded(ended: readonly EndedJob[]): void;
   /** After each commit that made the ledger longer: how many entries it has. */
   onAppended(size: number): void;
   /** The thread ended unasked; every later operation is refused. */
   onDeath(error: Error): void;
 }
+
+const NO_TOTALS: WriterTotals = {
+  queued: 0,
+  sending: 0,
+  waiting: 0,
+  busyLanes: 0,
+  pausedLanes: 0,
+  rules: { block: 0, hold: 0, budget: 0 },
+  ledgerEntries: 0,
+};
 
 interface Waiting {
   readonly operation: Operation;
@@ -41,6 +54,9 @@ export class WriterClient {
   #waiting: Waiting[] = [];
   #underWay: Waiting[] = [];
   #isScheduled = false;
+  /** When what is under way was begun; null when nothing is. */
+  #begunAt: number | null = null;
+  #totals: WriterTotals = NO_TOTALS;
   #death: Error | null = null;
   /** There once closing has begun. */
   #exit: Promise<unknown> | null = null;
@@ -85,6 +101,16 @@ export class WriterClient {
     });
   }
 
+  /** As they were after the last commit. */
+  get totals(): WriterTotals {
+    return this.#totals;
+  }
+
+  /** For how long the commit under way has been so, in milliseconds; 0 when none is. */
+  get commitUnderWayMs(): number {
+    return this.#begunAt === null ? 0 : performance.now() - this.#begunAt;
+  }
+
   /** Finishes what was asked for, then closes the store. */
   async close(): Promise<void> {
     if (this.#exit === null) {
@@ -110,21 +136,26 @@ export class WriterClient {
     }
     this.#underWay = this.#waiting.splice(0, batchLength(this.#waiting));
     const batch = pack(this.#underWay.map(({ operation }) => operation));
+    this.#begunAt = performance.now();
     this.#post({ kind: 'batch', batch }, [batch.bytes]);
   }
 
   #receive(message: FromWriter): void {
-    if (message.kind === 'done') this.#resolve(message.done);
+    this.#begunAt = null;
+    if (message.kind === 'done') this.#resolve(message.done, message.ms);
     else if (message.kind === 'failed') this.#fail(message);
     if (this.#waiting.length > 0 || this.#exit !== null) this.#schedule();
   }
 
-  #resolve(packed: PackedDone): void {
+  #resolve(packed: PackedDone, ms: number): void {
     const batch = this.#takeUnderWay();
     const operations = batch.map(({ operation }) => operation);
     const done = unpackDone(packed, operations);
     // What the writer left for another transaction comes next.
     this.#waiting.unshift(...batch.splice(done.results.length));
+    this.#totals = done.totals;
+    this.#events.committed(batch.length, ms);
+    if (done.ended.length > 0) this.#events.onEnded(done.ended);
     for (const [index, { resolve }] of batch.entries()) resolve(done.results[index]);
     if (done.changed.length > 0) this.#events.onChange(done.changed);
     if (done.ledgerSize !== null) this.#events.onAppended(done.ledgerSize);
@@ -136,6 +167,7 @@ export class WriterClient {
    */
   #fail(failed: Extract<FromWriter, { kind: 'failed' }>): void {
     const batch = this.#takeUnderWay();
+    this.#events.commitFailed();
     if (batch.length > 1 && (isRolledBackForSure(failed.sqliteCode) || isOutOfRoom(failed.sqliteCode))) {
       for (const each of batch) each.isAlone = true;
       this.#waiting.unshift(...batch);

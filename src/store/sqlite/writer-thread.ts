@@ -16,7 +16,8 @@ export type ToWriter = { readonly kind: 'batch'; readonly batch: PackedBatch } |
 /** What the writer answers, once for each message and once when it is ready. */
 export type FromWriter =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'done'; readonly done: PackedDone }
+  /** `ms`: how long the commit took, with all that it did. */
+  | { readonly kind: 'done'; readonly done: PackedDone; readonly ms: number }
   | { readonly kind: 'failed'; readonly message: string; readonly sqliteCode: number | null };
 
 const port = parentPort;
@@ -40,8 +41,11 @@ function open({ path, limits }: WriterData): void {
     }
     try {
       const operations = unpack(message.batch);
-      const done = packDone(writer.run(operations), operations);
-      answer({ kind: 'done', done }, [done.packedResults.bytes]);
+      const begunAt = performance.now();
+      const batch = writer.run(operations);
+      const ms = performance.now() - begunAt;
+      const done = packDone(batch, operations);
+      answer({ kind: 'done', done, ms }, [done.packedResults.bytes]);
     } catch (error) {
       answer(failure(error));
     }

@@ -4,6 +4,7 @@ import {
   type Attempt,
   type AttemptError,
   type ExportJob,
+  type FinalState,
   isFinal,
   type JobState,
   type Lane,
@@ -14,6 +15,7 @@ import type {
   Claim,
   ClaimedJob,
   ClaimRequest,
+  EndedJob,
   HeldLease,
   Inserted,
   InsertLimits,
@@ -106,6 +108,7 @@ export class SqliteWriter {
   /** Whether a write or a flush failed since the log was emptied last. */
   #isLogDoubtful = false;
   #changed: string[] = [];
+  #ended: EndedJob[] = [];
 
   /** Opens the store, creating or migrating it. */
   constructor(path: string, limits: StoreLimits = NO_STORE_LIMITS) {
@@ -131,7 +134,8 @@ export class SqliteWriter {
    */
   run(operations: readonly Operation[]): BatchDone {
     if (this.#isLogDoubtful) this.#emptyLog();
-    if (operations[0]?.kind === 'purge') return { results: [this.#purge()], changed: [], ledgerSize: null };
+    this.#forgetBatch();
+    if (operations[0]?.kind === 'purge') return this.#done([this.#purge()]);
     try {
       return this.#transact(operations);
     } catch (error) {
@@ -156,7 +160,7 @@ export class SqliteWriter {
   }
 
   #transact(operations: readonly Operation[], acceptsNew = true): BatchDone {
-    this.#changed = [];
+    this.#forgetBatch();
     this.#space.beginBatch(acceptsNew);
     this.#payloads.beginBatch();
     try {
@@ -167,7 +171,7 @@ export class SqliteWriter {
       this.#db.exec('COMMIT');
       this.#lanes.commit();
       const isLonger = this.#ledger.commit();
-      return { results, changed: this.#changed, ledgerSize: isLonger ? this.#ledger.size : null };
+      return this.#done(results, isLonger ? this.#ledger.size : null);
     } catch (error) {
       // SQLite has rolled back by itself after some errors, such as a full disk.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -177,6 +181,30 @@ export class SqliteWriter {
       this.#isLogDoubtful ||= isIoError(sqliteCode(error));
       throw error;
     }
+  }
+
+  #forgetBatch(): void {
+    this.#changed = [];
+    this.#ended = [];
+  }
+
+  #done(results: BatchDone['results'], ledgerSize: number | null = null): BatchDone {
+    const { counts, downCount, rules } = this.#lanes;
+    const done = {
+      results,
+      changed: this.#changed,
+      ended: this.#ended,
+      totals: {
+        ...counts.totals,
+        busyLanes: counts.busyCount,
+        pausedLanes: downCount,
+        rules: rules.counts,
+        ledgerEntries: this.#ledger.size ?? 0,
+      },
+      ledgerSize,
+    };
+    this.#forgetBatch();
+    return done;
   }
 
   /**
@@ -569,6 +597,27 @@ export class SqliteWriter {
     );
     this.#lanes.counts.move(Number(row.lane), unfinished(before.state), unfinished(after.state));
     this.#changed.push(id);
+    if (isFinal(after.state)) this.#ended.push(this.#endedJob(row, id, after.state, after, now));
+  }
+
+  #endedJob(
+    row: Row,
+    id: string,
+    state: FinalState,
+    { attempts, finishedAt, result }: Progress,
+    now: number,
+  ): EndedJob {
+    return {
+      id,
+      lane: this.#lanes.find(Number(row.lane)),
+      state,
+      dataBytes: Number(row.data_bytes),
+      attempts,
+      acceptedAt: Number(row.accepted_at),
+      finishedAt: finishedAt ?? now,
+      status: result?.kind === 'answer' ? result.answer.status : null,
+      failure: result?.kind === 'failure' ? result.failure.code : null,
+    };
   }
 
   /** The slot of the payload's key after the end: null when the payload is erased. Those from before version 3 never stay. */

@@ -36,7 +36,7 @@ const SIGNING_KEY: PublicSigningKey = {
 };
 
 export interface FixtureOptions
-  extends Pick<HttpServerParts, 'tls' | 'socketLimits' | 'eventStreamLimits' | 'uiFolder'> {
+  extends Pick<HttpServerParts, 'tls' | 'onRefused' | 'socketLimits' | 'eventStreamLimits' | 'uiFolder'> {
   /** Left out, one of its own. */
   readonly clock?: ManualClock;
   /** Of the server; `limits` are the service's. */
@@ -141,6 +141,11 @@ export class HttpFixture implements AsyncDisposable {
       }),
       settings: { bodyBytesMax: 64 * 1_024, longPollMaxMs: 300_000, attemptsMax: 9, ...options.settings },
       signingKeys: options.signingKeys ?? (() => [SIGNING_KEY]),
+      metrics: async () => ({
+        contentType: 'text/plain; version=0.0.4; charset=utf-8',
+        text: '# HELP up Whether it is there\nup 1\n',
+      }),
+      ...(options.onRefused === undefined ? {} : { onRefused: options.onRefused }),
       readiness: options.readiness ?? (async () => ({ isReady: true })),
       log: { unexpectedError: (error) => unexpected.push(error) },
       clock,

@@ -110,6 +110,8 @@ export class MemoryJobStore implements JobStore {
     this.#failIfTold();
   }
 
+  onEnded = (): never => unused('onEnded');
+  figures = (): Promise<never> => unused('figures');
   unlock = (): Promise<void> => unused('unlock');
   payload = (): Promise<never> => unused('payload');
   erasePayloads = (): Promise<never> => unused('erasePayloads');
