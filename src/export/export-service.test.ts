@@ -156,6 +156,21 @@ describe('ExportService: handing over what was taken in', () => {
     assert.deepEqual(bench.dispatch.queuedLanes, []);
   });
 
+  it('a destination that the settings refuse is on record, and nothing beside it is taken in', async () => {
+    await using bench = await Bench.open();
+    const refused = { ...request(), destination: parseDestination('https://refused.example/in') };
+    const asked = bench.submit(request(), refused, request(), refused);
+    await assert.rejects(asked, { code: 'destination_refused', message: 'Not there.', element: 1 });
+    await bench.store.ledger.recordRefusals(0, true);
+    const [log] = await bench.store.ledger.logs();
+    const entries = await bench.store.ledger.entries(log?.origin ?? '', 0, 10);
+    const { kind, app, rule, destination, count } = JSON.parse(entries.at(-1)?.text ?? '');
+    assert.deepEqual(
+      { kind, app, rule, destination, count },
+      { kind: 'refused', app: 'app', rule: null, destination: 'https://refused.example/in', count: 2 },
+    );
+  });
+
   it('a store that fails gives every place back', async () => {
     await using bench = await Bench.open((store) =>
       Object.create(store, {

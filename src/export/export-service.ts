@@ -5,6 +5,7 @@ import { ExportError } from './errors.ts';
 import { type ExportJob, isFinal, type Lane } from './job.ts';
 import type { JobFeed } from './job-feed.ts';
 import type { IdempotencyKey, Inserted, InsertResult, JobStore, JobViewer, NewJob } from './job-store.ts';
+import type { RefusedExport } from './ledger-store.ts';
 import type { ExportObserver } from './observer.ts';
 import type { RedeliverResult } from './owner-store.ts';
 import { type PeerNames, peerText } from './peer-names.ts';
@@ -81,6 +82,12 @@ export interface ExportServiceParts {
   readonly observer?: Pick<ExportObserver, 'accepted'>;
 }
 
+/** The error for the app, and what goes on record. */
+interface DestinationRefusal {
+  readonly error: ExportError;
+  readonly refused: readonly RefusedExport[];
+}
+
 export const IDEMPOTENCY_KEY_LIFE_MS = 24 * 60 * 60 * 1_000;
 const RETRY_AFTER_SECONDS = 5;
 const NO_DATA = new Uint8Array(0);
@@ -111,7 +118,8 @@ export class ExportService {
     submitter: Submitter,
     acceptsNew = true,
   ): Promise<ExportJob[]> {
-    this.#judge(requests, submitter);
+    const refusal = this.#judge(requests, submitter);
+    if (refusal !== null) throw await this.#counted(refusal);
     return await this.#accept(requests, submitter, acceptsNew);
   }
 
@@ -128,7 +136,8 @@ export class ExportService {
     submitter: Submitter,
     wait: SubmissionWait,
   ): Promise<ExportJob> {
-    this.#judge([request], submitter);
+    const refusal = this.#judge([request], submitter);
+    if (refusal !== null) throw await this.#counted(refusal);
     const lane = { client: submitter.client, destination: request.destination.uri };
     using place = this.#waitingRoom.take(waiterOf(lane));
     const [job] = await this.#accept([request], submitter, place !== null);
@@ -166,10 +175,11 @@ export class ExportService {
     return job;
   }
 
-  #judge(requests: readonly ExportRequest[], { client }: Submitter): void {
+  /** Waits for nothing as long as nothing is refused: what is taken in keeps the order in which it came. */
+  #judge(requests: readonly ExportRequest[], { client }: Submitter): DestinationRefusal | null {
     this.#refuseWhenStopping();
     this.#refuseTooFast(client, requests.length);
-    for (const [index, request] of requests.entries()) this.#checkDestination(request, index);
+    return this.#refusedDestinations(requests, client);
   }
 
   async #accept(
@@ -303,9 +313,24 @@ export class ExportService {
     );
   }
 
-  #checkDestination(request: ExportRequest, index: number): void {
-    const refusal = this.#parts.destinationPolicy.refusal(request.destination.url);
-    if (refusal !== null) throw new ExportError('destination_refused', refusal, { element: index });
+  /** Where one is refused, all are; null when none is. */
+  #refusedDestinations(requests: readonly ExportRequest[], client: string): DestinationRefusal | null {
+    const refused: RefusedExport[] = [];
+    let error: ExportError | null = null;
+    for (const [element, { destination, data }] of requests.entries()) {
+      const reason = this.#parts.destinationPolicy.refusal(destination.url);
+      if (reason === null) continue;
+      error ??= new ExportError('destination_refused', reason, { element });
+      const lane = { client, destination: destination.uri };
+      refused.push({ lane, code: 'destination_refused', bytes: data.byteLength });
+    }
+    return error && { error, refused };
+  }
+
+  /** Counts what was refused, for the owner to see. @returns the error for the app */
+  async #counted({ error, refused }: DestinationRefusal): Promise<ExportError> {
+    await this.#parts.store.ledger.refused(refused, this.#parts.clock.now());
+    return error;
   }
 
   #newJob(request: ExportRequest, { client, peer }: Submitter): NewJob {

@@ -1,3 +1,6 @@
+import type { ErrorCode } from './errors.ts';
+import type { Lane } from './job.ts';
+
 /**
  * The record of what left the box, as a store keeps it: logs that only grow, one to an instance, written in the
  * transactions of the changes that they are about. What is in an entry, and how the hashes above it are made, is in
@@ -42,6 +45,14 @@ export interface LedgerStore {
   ): Promise<LedgerEntryRecord & { readonly proof: readonly Uint8Array[] }>;
 
   /**
+   * Counts new exports that never came as far as {@link JobStore.insert}, as a setting of the service refuses them. What
+   * rules refuse there, the store counts by itself.
+   *
+   * @param now wall clock
+   */
+  refused(refused: readonly RefusedExport[], now: number): Promise<void>;
+
+  /**
    * Records the refusals of minutes that are over at `now` (wall clock); of the present one too when it `isLast`. They are
    * counted in memory until then.
    */
@@ -53,6 +64,15 @@ export interface LedgerStore {
    * anybody can tell: then so much less is erased. Resolves to whether there may be more.
    */
   erase(before: number, now: number, limit: number): Promise<boolean>;
+}
+
+/** A new export that a setting refused. */
+export interface RefusedExport {
+  readonly lane: Lane;
+  /** The error's code, as the app is told it. */
+  readonly code: ErrorCode;
+  /** Of its data. */
+  readonly bytes: number;
 }
 
 export interface LedgerLog {

@@ -83,7 +83,7 @@ export async function eraseOldEntries(
 const REFUSALS_EVERY_MS = 60_000;
 
 /**
- * A step of recording what rules refused.
+ * A step of recording what rules and settings refused.
  *
  * @returns how long to wait before the next step, in milliseconds
  */

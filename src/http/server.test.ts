@@ -608,6 +608,8 @@ describe('a batch', () => {
     const answer = await fixture.send({ token: tokenWith({ destination: uri }), body: [{ ...FRESH, uri }] });
     assert.equal(answer.json.code, 'destination_refused');
     assert.ok(answer.json.detail.includes('element 0'), answer.json.detail);
+    const lane = { client: 'app', destination: uri };
+    assert.deepEqual(fixture.store.refused, [{ lane, code: 'destination_refused', bytes: 7 }]);
   });
 });
 

@@ -219,6 +219,27 @@ export function describeLedgerStore(name: string, open: OpenStore): void {
       ]);
     });
 
+    promises('refusals by a setting, as those by a rule but without one', async (store) => {
+      const code = 'destination_refused';
+      await store.ledger.refused([{ lane: LANE, code, bytes: 3 }], NOW);
+      await store.ledger.refused([{ lane: LANE, code, bytes: 4 }], NOW + 1);
+      await store.ledger.recordRefusals(NOW + MINUTE, false);
+      const { destination } = LANE;
+      assert.deepEqual(await happened(store), [
+        {
+          kind: 'refused',
+          minute: time(NOW),
+          code,
+          rule: null,
+          app: 'app',
+          destination,
+          others: false,
+          count: 2,
+          bytes: 7,
+        },
+      ]);
+    });
+
     promises('a budget that refuses; the counts of a minute that is not over at a stop', async (store) => {
       const rule: Rule = {
         ...EVERYTHING,

@@ -91,7 +91,7 @@ export class LedgerWriter {
     return this.#write(eventText(event), now);
   }
 
-  /** Counts a new export that a rule refused. */
+  /** Counts a new export that a rule or a setting refused. */
   refused(refusal: Refusal, now: number): void {
     this.#payOwed(now);
     this.#refused.push({ refusal, now });

@@ -16,7 +16,7 @@ import type {
   StoreKeys,
   StoreTotals,
 } from '../../export/job-store.ts';
-import type { LedgerBeginning, LedgerHead } from '../../export/ledger-store.ts';
+import type { LedgerBeginning, LedgerHead, RefusedExport } from '../../export/ledger-store.ts';
 import type { CancelResult, RedeliverResult, Redelivery } from '../../export/owner-store.ts';
 import type { Rule } from '../../export/rules.ts';
 import type { SignedCheckpoint } from './ledger-writer.ts';
@@ -74,6 +74,7 @@ export type Operation =
     }
   | { readonly kind: 'beginLedger'; readonly beginning: LedgerBeginning }
   | { readonly kind: 'ledgerHead'; readonly checkpoint: SignedCheckpoint | null }
+  | { readonly kind: 'countRefused'; readonly refused: readonly RefusedExport[]; readonly now: number }
   | { readonly kind: 'recordRefusals'; readonly now: number; readonly isLast: boolean }
   | { readonly kind: 'eraseLedger'; readonly before: number; readonly now: number; readonly limit: number }
   | { readonly kind: 'unlock'; readonly keys: StoreKeys; readonly retention: PayloadRetention }
@@ -104,6 +105,7 @@ export interface Results {
   replaceSecret: boolean;
   beginLedger: undefined;
   ledgerHead: LedgerHead;
+  countRefused: undefined;
   recordRefusals: undefined;
   eraseLedger: boolean;
   unlock: undefined;

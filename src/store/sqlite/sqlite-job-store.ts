@@ -94,6 +94,7 @@ export class SqliteJobStore implements JobStore {
       entries: (origin, from, limit) => ownerReader.ledgerEntries(origin, from, limit),
       outcome: (exportId) => ownerReader.ledgerOutcome(exportId),
       proof: (place, size) => ownerReader.ledgerProof(place, size),
+      refused: (refused, now) => writer.perform({ kind: 'countRefused', refused, now }),
       recordRefusals: (now, isLast) => writer.perform({ kind: 'recordRefusals', now, isLast }),
       erase: (before, now, limit) => writer.perform({ kind: 'eraseLedger', before, now, limit }),
     };

@@ -30,6 +30,7 @@ import type {
   Settlement,
   StoreKeys,
 } from '../../export/job-store.ts';
+import type { RefusedExport } from '../../export/ledger-store.ts';
 import type { CancelResult, RedeliverResult } from '../../export/owner-store.ts';
 import { type LaneRules, matcherOf, NO_RULES, RULES_MAX, type Rule, windowEnd } from '../../export/rules.ts';
 import {
@@ -287,6 +288,8 @@ export class SqliteWriter {
         return this.#ledger.begin(operation.beginning);
       case 'ledgerHead':
         return this.#ledger.head(operation.checkpoint);
+      case 'countRefused':
+        return this.#countRefused(operation.refused, operation.now);
       case 'recordRefusals':
         return this.#ledger.recordRefusals(operation.now, operation.isLast);
       case 'eraseLedger':
@@ -358,6 +361,13 @@ export class SqliteWriter {
   #recordRefusal({ lane, data }: NewJob, code: string, rule: Rule, now: number): void {
     const { destination } = lane;
     this.#ledger.refused({ code, rule: rule.id, app: appOf(lane), destination, bytes: data.byteLength }, now);
+  }
+
+  #countRefused(refused: readonly RefusedExport[], now: number): undefined {
+    for (const { lane, code, bytes } of refused) {
+      const { destination } = lane;
+      this.#ledger.refused({ code, rule: null, app: appOf(lane), destination, bytes }, now);
+    }
   }
 
   #takeSpace(jobs: readonly NewJob[], earlier: readonly string[]): boolean {

@@ -8,6 +8,7 @@ import type {
   JobViewer,
   NewJob,
 } from '../../../src/export/job-store.ts';
+import type { LedgerStore, RefusedExport } from '../../../src/export/ledger-store.ts';
 import { MemorySecrets } from '../memory-secrets.ts';
 
 interface KnownKey {
@@ -132,9 +133,24 @@ export class MemoryJobStore implements JobStore {
     return unused('owner');
   }
 
-  get ledger(): never {
-    return unused('ledger');
-  }
+  /** New exports that a setting refused. */
+  readonly refused: RefusedExport[] = [];
+
+  readonly ledger: LedgerStore = {
+    refused: async (refused) => {
+      this.refused.push(...refused);
+    },
+    logs: () => unused('logs'),
+    rootAt: () => unused('rootAt'),
+    begin: () => unused('begin'),
+    onAppended: () => unused('onAppended'),
+    head: () => unused('head'),
+    entries: () => unused('entries'),
+    outcome: () => unused('outcome'),
+    proof: () => unused('proof'),
+    recordRefusals: () => unused('recordRefusals'),
+    erase: () => unused('erase'),
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
