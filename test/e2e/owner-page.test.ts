@@ -173,6 +173,75 @@ describe('a glance', () => {
   });
 });
 
+describe('what was refused', () => {
+  it('is told with its reason, though no event tells of it: the record is asked', async () => {
+    await using reader = await Reader.open(browser);
+    await reader.page.clock.install();
+    const page = await reader.signIn(box);
+    await seen(page.locator('.app-card'));
+    await box.ask('POST', '/owner/rules', { kind: 'block', app: 'nosy-game' });
+    await box.ask('POST', '/owner/rules', {
+      kind: 'budget',
+      app: 'chatty-tv',
+      limit: 0,
+      unit: 'exports',
+      per: 'day',
+    });
+    const refused = async (app: string, to: string, code: RegExp): Promise<void> =>
+      assert.rejects(box.send({ app, to, count: 1 }), code);
+    await refused('nosy-game', PLACES.ads, /destination_refused/);
+    await refused('nosy-game', PLACES.energy, /destination_refused/);
+    await refused('chatty-tv', PLACES.energy, /budget_exhausted/);
+    await refused('old-camera', 'http://camera.example/', /destination_refused/);
+    // They are recorded when their minute is over: after the first refusal of another one.
+    box.passMinute();
+    for (let count = 0; count < 2; count += 1)
+      await refused('old-camera', 'http://camera.example/', /destination_refused/);
+    await page.clock.fastForward('00:15');
+    const concern = (text: string) => page.locator('.concern', { hasText: text });
+    await seen(
+      concern('nosy-game was refused twice today.').getByText(
+        'You blocked it. It wanted to send to 2 places.',
+      ),
+    );
+    await seen(concern('chatty-tv was refused once today.').getByText('Your limit was used up.'));
+    await seen(
+      concern('old-camera was refused once today.').getByText(
+        /Your box never sends there: .* http:\/\/camera\.example/,
+      ),
+    );
+    await concern('old-camera').getByRole('link', { name: 'See the record' }).click();
+    await seen(page.getByText('old-camera was refused once within a minute.'));
+    assert.deepEqual(reader.complaints, []);
+  });
+
+  it('on its way, as an address inside the network, is told with its reason', async () => {
+    const page = await openPage();
+    const failure = { code: 'address_refused', detail: 'The address 10.0.0.1 is private.' } as const;
+    box.world.set('inside.example', { kind: 'is refused', failure });
+    await box.send({ app: 'old-camera', to: 'https://inside.example/', count: 1 });
+    const concern = page.locator('.concern', { hasText: '1 item did not arrive at inside.example today.' });
+    await seen(
+      concern.getByText('Its name leads to an address that your box does not send to. Sent by old-camera.'),
+    );
+    await concern.getByRole('link', { name: 'Look: inside.example' }).click();
+    await page.locator('.row').click();
+    await seen(page.getByText('The address 10.0.0.1 is private.'));
+  });
+
+  it('by a place that is out of order is told as its answer', async () => {
+    const page = await openPage();
+    box.world.set('busy.example', { kind: 'answers', status: 503 });
+    const [id = ''] = await box.send({ app: 'old-camera', to: 'https://busy.example/', count: 1 });
+    const concern = page.locator('.concern', { hasText: 'busy.example does not take what is sent to it.' });
+    await seen(concern.getByText('The place answered 503 (broken at the moment). 1 item waits'));
+    await page.goto(`${box.url}/ui/#/exports/${id}`);
+    await seen(page.locator('.attempts').getByText('503 (broken at the moment)'));
+    await box.ask('POST', `/owner/exports/${id}/cancel`);
+    await seen(page.getByText('Taken back', { exact: true }));
+  });
+});
+
 describe('the activity', () => {
   it('is filtered by app, place and state, in an address that can be kept', async () => {
     const page = await openPage();

@@ -8,7 +8,8 @@ import { TemporaryDirectory } from '../temporary-store.ts';
 import { until } from '../until.ts';
 import { PlayedWorld } from './played-world.ts';
 
-const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 1_440 * MINUTE_MS;
 
 /** The system's clock, somewhere else in time. What waits, waits as long as ever. */
 class MovedClock implements Clock {
@@ -72,9 +73,15 @@ export class OwnerBox implements AsyncDisposable {
 
   /** What happens `days` ago. The clock is back when it resolves. */
   async inThePast(days: number, act: () => Promise<void>): Promise<void> {
-    this.clock.offsetMs = -days * DAY_MS;
+    const before = this.clock.offsetMs;
+    this.clock.offsetMs = before - days * DAY_MS;
     await act();
-    this.clock.offsetMs = 0;
+    this.clock.offsetMs = before;
+  }
+
+  /** It is a minute later, for good: what is counted by the minute begins anew. */
+  passMinute(): void {
+    this.clock.offsetMs += MINUTE_MS;
   }
 
   /** Hands exports in, as an app does. @returns their ids */

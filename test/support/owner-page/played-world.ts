@@ -5,7 +5,9 @@ import type { ClaimedJob } from '../../../src/export/job-store.ts';
 /** How a destination behaves. */
 export type Manner =
   | { readonly kind: 'answers'; readonly status: number; readonly body?: string }
-  | { readonly kind: 'fails'; readonly failure: Failure };
+  | { readonly kind: 'fails'; readonly failure: Failure }
+  /** It is not even connected to. */
+  | { readonly kind: 'is refused'; readonly failure: Failure };
 
 const NOTHING_LEFT = { address: null, tlsFingerprint: null, bytes: 0 } as const;
 
@@ -36,6 +38,8 @@ export class PlayedWorld implements Deliverer {
     const manner = this.#manners.get(host) ?? OK;
     if (manner.kind === 'fails')
       return { outcome: { kind: 'failed', failure: manner.failure }, ...NOTHING_LEFT };
+    if (manner.kind === 'is refused')
+      return { outcome: { kind: 'refused', failure: manner.failure }, ...NOTHING_LEFT };
     const answer = { status: manner.status, body: manner.body ?? '', truncated: false };
     const connected = { address: '93.184.215.14', tlsFingerprint: '5e'.repeat(32), bytes: data.byteLength };
     return { outcome: { kind: 'answered', answer, retryAfterMs: null }, ...connected };

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LaneSum, OwnedExport, Rule } from '../wire.ts';
-import { concernsOf, type Known } from './attention.ts';
+import { concernsOf, type Known, laneKey, reasonOf } from './attention.ts';
+import type { RefusalSum } from './refusals.ts';
 import { type BudgetRule, budgetUse } from './rules.ts';
 
 const X = 'https://x.example/in';
@@ -11,7 +12,8 @@ const NOTHING_KNOWN: Known = {
   isMore: false,
   today: [],
   budgets: [],
-  entries: [],
+  refusals: { day: Date.UTC(2026, 10, 24), sums: [], isWhole: true },
+  reasons: new Map(),
   todayStart: Date.UTC(2026, 10, 24),
 };
 
@@ -41,18 +43,15 @@ function waiting(
   };
 }
 
-function refusal(time: string, changes: object = {}): { index: number; entry: string; leaf_hash: string } {
-  const entry = {
-    kind: 'refused',
-    time,
-    code: 'budget_exhausted',
-    app: 'a',
-    destination: X,
-    count: 3,
-    ...changes,
-  };
-  return { index: 0, entry: JSON.stringify(entry), leaf_hash: '' };
-}
+const REFUSED: RefusalSum = {
+  code: 'budget_exhausted',
+  rule: '1',
+  app: 'a',
+  others: false,
+  destination: X,
+  count: 3,
+  lastAt: Date.UTC(2026, 10, 24, 12, 5),
+};
 
 const concerns = (known: Partial<Known>) => concernsOf({ ...NOTHING_KNOWN, ...known });
 
@@ -115,27 +114,46 @@ describe('what is worth a look', () => {
       per: 'day',
       created_at: at,
     };
-    const [failed, budget] = concerns({ today: [sum], budgets: [budgetUse(rule, [sum])] });
-    assert.deepEqual(failed, { kind: 'failed', app: 'a', destination: X, count: 2 });
+    const reason = { error: 'address_refused', status: null };
+    const reasons = new Map([[laneKey('a', X), reason]]);
+    const [failed, budget] = concerns({ today: [sum], reasons, budgets: [budgetUse(rule, [sum])] });
+    assert.deepEqual(failed, { kind: 'failed', app: 'a', destination: X, count: 2, reason });
     assert.equal(budget?.kind, 'budget');
     assert.deepEqual(concerns({ budgets: [budgetUse({ ...rule, limit: 100 }, [sum])] }), []);
   });
 
-  it('is what was refused today, the same kind once', () => {
-    const entries = [
-      refusal('2026-11-24T12:05:00.000Z'),
-      refusal('2026-11-24T12:04:00.000Z', { count: 4 }),
-      refusal('2026-11-24T12:03:00.000Z', { app: 'b', code: 'destination_refused' }),
-      refusal('2026-11-23T12:03:00.000Z'),
-      { index: 0, entry: null, leaf_hash: '' },
-      { index: 0, entry: '{"kind":"accepted","app":"\\"kind\\":\\"refused\\""}', leaf_hash: '' },
+  it('is what was refused today: an app once for each reason, however many places it tried', () => {
+    const sums = [
+      REFUSED,
+      { ...REFUSED, destination: 'https://y.example/', count: 4, lastAt: REFUSED.lastAt + 1 },
+      { ...REFUSED, app: 'b', code: 'destination_refused' },
+      { ...REFUSED, app: 'b', code: 'destination_refused', rule: null },
+      { ...REFUSED, app: null, destination: null, others: true },
     ];
-    const found = concerns({ entries }).map(
-      (one) => one.kind === 'refused' && [one.app, one.code, one.count],
+    const day = NOTHING_KNOWN.todayStart;
+    const found = concerns({ refusals: { day, sums, isWhole: true } });
+    assert.deepEqual(
+      found.map((one) => one.kind === 'refused' && [one.app, one.isByRule, one.others, one.count]),
+      [
+        ['a', true, false, 7],
+        ['b', true, false, 3],
+        ['b', false, false, 3],
+        [null, true, true, 3],
+      ],
     );
-    assert.deepEqual(found, [
-      ['a', 'budget_exhausted', 7],
-      ['b', 'destination_refused', 3],
-    ]);
+    assert.deepEqual(found[0]?.kind === 'refused' && found[0].destinations, [X, 'https://y.example/']);
+    assert.deepEqual(
+      concerns({ refusals: { day: day - 86_400_000, sums, isWhole: true } }),
+      [],
+      'yesterday’s',
+    );
+  });
+
+  it('says why something did not arrive: as the newest that did not tells', () => {
+    const arrived = waiting('a', null, 0, { state: 'Finished', outcome: 'delivered' });
+    const newest = waiting('a', 'address_refused', 2, { state: 'Finished', outcome: 'undeliverable' });
+    const older = waiting('a', 'timeout', 1, { state: 'Finished', outcome: 'undeliverable' });
+    assert.deepEqual(reasonOf([arrived, newest, older]), { error: 'address_refused', status: null });
+    assert.equal(reasonOf([arrived]), null);
   });
 });

@@ -1,5 +1,6 @@
 /** What the owner should look at, the most urgent first. Pure. */
-import type { LaneSum, LedgerItem, OwnedExport, Rule } from '../wire.ts';
+import type { LaneSum, OwnedExport, Rule } from '../wire.ts';
+import type { Refusals } from './refusals.ts';
 import { type BudgetUse, holdOfAll } from './rules.ts';
 import { standingOf } from './standing.ts';
 
@@ -28,17 +29,28 @@ export type Concern =
       readonly app: string | null;
       readonly destination: string;
       readonly count: number;
+      /** Why the last one did not; null as long as that is not known. */
+      readonly reason: Reason | null;
     }
   | { readonly kind: 'budget'; readonly use: BudgetUse }
-  /** An app asked for what a rule forbids. */
+  /** An app asked for what a rule, or the service's own settings, forbid. */
   | {
       readonly kind: 'refused';
       readonly code: string;
+      readonly isByRule: boolean;
       readonly app: string | null;
-      readonly destination: string | null;
+      /** Of several apps, which were too many to be told apart. */
+      readonly others: boolean;
+      readonly destinations: readonly string[];
       readonly count: number;
       readonly lastAt: number;
     };
+
+/** Why an attempt did not succeed. */
+export interface Reason {
+  readonly error: string | null;
+  readonly status: number | null;
+}
 
 export interface Known {
   readonly rules: readonly Rule[];
@@ -47,7 +59,9 @@ export interface Known {
   readonly isMore: boolean;
   readonly today: readonly LaneSum[];
   readonly budgets: Iterable<BudgetUse>;
-  readonly entries: readonly LedgerItem[];
+  readonly refusals: Refusals;
+  /** Why the last one did not arrive, by lane, as far as it is known; see {@link laneKey}. */
+  readonly reasons: ReadonlyMap<string, Reason>;
   /** The first instant of today. */
   readonly todayStart: number;
 }
@@ -56,7 +70,7 @@ export function concernsOf(known: Known): Concern[] {
   return [
     ...holds(known),
     ...stuck(known),
-    ...failed(known.today),
+    ...failed(known),
     ...[...known.budgets]
       .filter(({ isNearlyUsed }) => isNearlyUsed)
       .map((use) => ({ kind: 'budget' as const, use })),
@@ -96,43 +110,53 @@ function newestFirst(one: { readonly ended_at: string }, other: { readonly ended
   return Date.parse(other.ended_at) - Date.parse(one.ended_at);
 }
 
-function failed(sums: readonly LaneSum[]): Concern[] {
+function failed({ today, reasons }: Known): Concern[] {
+  return failedLanes(today).map(({ app, destination, outcomes }) => ({
+    kind: 'failed',
+    app,
+    destination,
+    count: outcomes.undeliverable,
+    reason: reasons.get(laneKey(app, destination)) ?? null,
+  }));
+}
+
+/** Those of which something did not arrive, the most first. */
+export function failedLanes(sums: readonly LaneSum[]): LaneSum[] {
   return sums
     .filter(({ outcomes }) => outcomes.undeliverable > 0)
-    .map(({ app, destination, outcomes }) => ({
-      kind: 'failed',
-      app,
-      destination,
-      count: outcomes.undeliverable,
-    }));
+    .toSorted((one, other) => other.outcomes.undeliverable - one.outcomes.undeliverable);
 }
 
-/** As the ledger has it: the fields of an entry that tells of refusals. */
-interface Refusal {
-  readonly kind: 'refused';
-  readonly time: string;
-  readonly code: string;
-  readonly app: string | null;
-  readonly destination: string | null;
-  readonly count: number;
+export function laneKey(app: string | null, destination: string): string {
+  return JSON.stringify([app, destination]);
 }
 
-function refused({ entries, todayStart }: Known): Concern[] {
-  const refusals = entries.flatMap(({ entry }) => refusalIn(entry) ?? []);
-  const recent = refusals.filter(({ time }) => Date.parse(time) >= todayStart);
-  const alike = Map.groupBy(recent, ({ code, app, destination }) => JSON.stringify([code, app, destination]));
+/** Of the newest of `jobs` that did not arrive; null when there is none. */
+export function reasonOf(jobs: readonly OwnedExport[]): Reason | null {
+  const last = jobs.find(({ outcome }) => outcome === 'undeliverable')?.attempts.at(-1);
+  return last === undefined ? null : { error: last.error?.code ?? null, status: last.status };
+}
+
+/** What one app was refused for one reason is one thing to look at, however many places it tried. */
+function refused({ refusals, todayStart }: Known): Concern[] {
+  // Just after midnight they are of yesterday, until they are read anew.
+  const sums = refusals.day === todayStart ? refusals.sums : [];
+  const alike = Map.groupBy(sums, ({ code, rule, app, others }) =>
+    JSON.stringify([code, rule === null, app, others]),
+  );
   return [...alike.values()].flatMap((group) => {
-    const [newest] = group;
-    if (newest === undefined) return [];
-    const { code, app, destination, time } = newest;
-    const count = group.reduce((sum, one) => sum + one.count, 0);
-    return [{ kind: 'refused' as const, code, app, destination, count, lastAt: Date.parse(time) }];
+    const [one] = group;
+    if (one === undefined) return [];
+    const { code, rule, app, others } = one;
+    return {
+      kind: 'refused' as const,
+      code,
+      isByRule: rule !== null,
+      app,
+      others,
+      destinations: [...new Set(group.flatMap(({ destination }) => destination ?? []))],
+      count: group.reduce((sum, { count }) => sum + count, 0),
+      lastAt: Math.max(...group.map(({ lastAt }) => lastAt)),
+    };
   });
-}
-
-function refusalIn(entry: string | null): Refusal | null {
-  // Most entries are none: they need not be read for that.
-  if (!entry?.includes('"kind":"refused"')) return null;
-  const read = JSON.parse(entry) as { readonly kind: string };
-  return read.kind === 'refused' ? (read as Refusal) : null;
 }

@@ -18,6 +18,7 @@ interface Fields {
   readonly state?: Outcome;
   readonly change?: string;
   readonly count?: number;
+  readonly others?: boolean;
 }
 
 /** @param entry null: its text is erased */
@@ -49,7 +50,7 @@ function wordsOf(fields: Fields): string {
     case 'rule':
       return ruleWords(fields);
     case 'refused':
-      return kinds.refused(appName(app), counted(fields.count ?? 0));
+      return kinds.refused(fields.others ? t.others : appName(app), counted(fields.count ?? 0));
     default:
       return kinds.other;
   }

@@ -66,13 +66,14 @@ function Stuck({ concern }: Of<'stuck'>) {
   );
 }
 
-function Failed({ concern: { app, destination, count } }: Of<'failed'>) {
+function Failed({ concern: { app, destination, count, reason } }: Of<'failed'>) {
   const place = placeText(destination);
+  const why = reason && reasonText(reason.error, reason.status);
   return (
     <Item
       tone="bad"
       title={t.concern.failed({ count: counted(count), place })}
-      text={t.concern.failedText(appName(app))}
+      text={t.concern.failedText({ app: appName(app), why })}
     >
       <Look href={exportsHash({ app, destination, state: 'Finished' })} of={place} />
     </Item>
@@ -99,20 +100,31 @@ function NearlyUsed({ concern: { use } }: Of<'budget'>) {
   );
 }
 
-function Refused({ concern: { app, code, destination, count } }: Of<'refused'>) {
-  const codes = t.concern.refusedCodes;
-  const place = destination === null ? t.anywhere : placeText(destination);
+function Refused({ concern }: Of<'refused'>) {
+  const { app, others, isByRule } = concern;
+  const count = counted(concern.count);
   return (
     <Item
       tone="warn"
-      title={t.concern.refused({ app: appName(app), count: counted(count) })}
-      text={t.concern.refusedText({ why: codes[code] ?? codes.other ?? '', place })}
+      title={others ? t.concern.refusedOthers(count) : t.concern.refused({ app: appName(app), count })}
+      text={refusedText(concern)}
     >
-      <a class="button" href="#/rules">
-        {t.concern.change}
+      <a class="button" href={isByRule ? '#/rules' : '#/ledger'}>
+        {isByRule ? t.concern.change : t.concern.record}
       </a>
     </Item>
   );
+}
+
+function refusedText({ code, isByRule, destinations }: Of<'refused'>['concern']): string {
+  const { refusedCodes: codes, refusedBySettings, refusedText: text, refusedPlaces } = t.concern;
+  const known = isByRule || code !== 'destination_refused' ? codes[code] : refusedBySettings;
+  const why = known ?? codes.other ?? '';
+  const [destination] = destinations;
+  if (destination === undefined) return why;
+  const place =
+    destinations.length === 1 ? placeText(destination) : refusedPlaces(counted(destinations.length));
+  return text({ why, place });
 }
 
 interface ItemProps {

@@ -1,12 +1,15 @@
 /** What is known of the box, and kept up to date by its events. */
 import { computed, effect, signal, untracked } from '@preact/signals';
+import { failedLanes, laneKey, type Reason, reasonOf } from '../model/attention.ts';
 import { DAYS_SHOWN, type Day, daysUntil } from '../model/days.ts';
 import { append, type ExportList, renewHead, replace } from '../model/export-list.ts';
+import type { Refusals } from '../model/refusals.ts';
 import { type BudgetRule, type BudgetUse, budgetSince, budgetUse, isBudget } from '../model/rules.ts';
 import type { LaneSum, LedgerItem, LedgerLog, OwnedExport, Page, Rule } from '../wire.ts';
 import { ask, query } from './api.ts';
 import { now } from './clock.ts';
 import { follow, type News } from './live.ts';
+import { RefusalReader } from './refusal-reader.ts';
 import { Resource } from './resource.ts';
 import { type Filter, NO_FILTER, route } from './route.ts';
 import { session, sessionEnded } from './session.ts';
@@ -14,8 +17,11 @@ import { session, sessionEnded } from './session.ts';
 const PAGE = 50;
 /** Waiting exports that are looked at to say what is wrong; where there are more, these stand for them. */
 const LOOKED_AT = 50;
-/** Entries of the ledger that are looked at for refusals. */
-const ENTRIES_LOOKED_AT = 200;
+/** How often the record is asked for what was refused: no event tells of that, and it is written once a minute. */
+const REFUSALS_EVERY_MS = 15_000;
+/** Lanes of which it is looked up why something did not arrive, and of how many of their exports. */
+const REASONS_MAX = 8;
+const REASON_EXPORTS = 20;
 /** How often days that are over are asked for again while some of their exports have not ended. */
 const OPEN_DAYS_EVERY_MS = 60_000;
 /** Questions about days that are under way together. */
@@ -49,9 +55,7 @@ export const days = signal<ReadonlyMap<number, readonly LaneSum[]>>(new Map());
 const firstDay = computed(() => daysUntil(now.value, 1)[0]?.start ?? 0);
 export const shownDays = computed<readonly Day[]>(() => daysUntil(firstDay.value));
 export const today = new Resource<readonly LaneSum[]>(async (signal) => {
-  const [day] = daysUntil(Date.now(), 1);
-  if (day === undefined) throw new Error('There is always a day.');
-  return readDay(day, signal);
+  return readDay(presentDay(), signal);
 });
 const earlier = new Resource<number>(readEarlierDays);
 
@@ -63,12 +67,21 @@ export const budgets = new Resource<ReadonlyMap<string, BudgetUse>>(async (signa
 });
 
 export const logs = new Resource<readonly LedgerLog[]>(readLogs);
-/** The newest entries of each log, the newest first. */
-export const latestEntries = new Resource<readonly LedgerItem[]>(async (signal) => {
-  const [log] = (await readLogs(signal)).slice(-1);
-  if (log === undefined) return [];
-  const from = Math.max(0, log.size - ENTRIES_LOOKED_AT);
-  return (await readEntries(log.origin, from, ENTRIES_LOOKED_AT, signal)).items.toReversed();
+const refusalReader = new RefusalReader({ logs: readLogs, entries: readEntries });
+/** What was refused today. */
+export const refusals = new Resource<Refusals>((signal) => refusalReader.read(presentDay().start, signal));
+
+/** Why something did not arrive today, by lane. */
+export const reasons = new Resource<ReadonlyMap<string, Reason>>(async (signal) => {
+  const lanes = failedLanes(today.value ?? []).slice(0, REASONS_MAX);
+  const found = lanes.map(async ({ app, destination }) => {
+    const filter = { app, destination, state: 'Finished', limit: REASON_EXPORTS };
+    const { items } = await ask<Page<OwnedExport>>(`owner/exports${query(filter)}`, { signal });
+    return [laneKey(app, destination), reasonOf(items)] as const;
+  });
+  return new Map(
+    (await Promise.all(found)).flatMap(([key, reason]) => (reason === null ? [] : [[key, reason]])),
+  );
 });
 
 /** The list that the filter of the address asks for. */
@@ -113,7 +126,7 @@ export function readEntries(
 
 /** Everything that is shown, anew. */
 export function renewAll(): void {
-  for (const resource of [rules, today, unfinished, latestEntries]) resource.renew();
+  for (const resource of [rules, today, unfinished, refusals]) resource.renew();
   earlier.renew();
   renewShown();
 }
@@ -135,11 +148,20 @@ export function keepUpToDate(): void {
     if (route.value !== null && session.peek().kind === 'in') untracked(() => renewShown(true));
   });
   effect(() => {
-    if (firstDay.value > 0 && session.peek().kind === 'in') untracked(() => today.renew());
+    if (firstDay.value > 0 && session.peek().kind === 'in') untracked(renewDay);
   });
+  effect(() => {
+    if (failedLanes(today.value ?? []).length > 0) untracked(() => reasons.renew());
+  });
+  renewEvery(earlier, OPEN_DAYS_EVERY_MS);
+  renewEvery(refusals, REFUSALS_EVERY_MS);
+}
+
+/** For as long as somebody who may see it looks. */
+function renewEvery(resource: Pick<Resource<unknown>, 'renew'>, everyMs: number): void {
   setInterval(() => {
-    if (session.peek().kind === 'in' && document.visibilityState === 'visible') earlier.renew();
-  }, OPEN_DAYS_EVERY_MS);
+    if (session.peek().kind === 'in' && document.visibilityState === 'visible') resource.renew();
+  }, everyMs);
 }
 
 function onNews(news: News): void {
@@ -150,7 +172,7 @@ function onNews(news: News): void {
   if (news.kind === 'rule') rules.renew();
   else takeIn(news.export);
   unfinished.renew();
-  latestEntries.renew();
+  refusals.renew();
   if (route.value.view === 'exports') exportList.renew();
 }
 
@@ -158,6 +180,11 @@ function takeIn(job: OwnedExport): void {
   exportList.update((list) => replace(list, job));
   oneExport.update((shown) => (shown.id === job.id ? job : shown));
   today.renew();
+}
+
+function renewDay(): void {
+  today.renew();
+  refusals.renew();
 }
 
 function renewShown(isNew = false): void {
@@ -173,9 +200,10 @@ function renewShown(isNew = false): void {
 }
 
 function forget(): void {
-  for (const resource of [rules, today, unfinished, budgets, logs, latestEntries, exportList, oneExport])
+  for (const resource of [rules, today, unfinished, budgets, reasons, logs, refusals, exportList, oneExport])
     resource.clear();
   earlier.clear();
+  refusalReader.forget();
   days.value = new Map();
   listedFilter = null;
 }
@@ -213,6 +241,12 @@ async function readSums(
     until: until === null ? null : new Date(until).toISOString(),
   };
   return (await ask<Page<LaneSum>>(`owner/summary${query(period)}`, { signal })).items;
+}
+
+function presentDay(): Day {
+  const [day] = daysUntil(Date.now(), 1);
+  if (day === undefined) throw new Error('There is always a day.');
+  return day;
 }
 
 async function readDay(day: Day, signal: AbortSignal): Promise<readonly LaneSum[]> {

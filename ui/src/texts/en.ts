@@ -13,6 +13,11 @@ const items = ({ n, text }: Counted): string => (n === 1 ? `${text} item` : `${t
 const apps = ({ n, text }: Counted): string => (n === 1 ? `${text} app` : `${text} apps`);
 const places = ({ n, text }: Counted): string => (n === 1 ? `${text} place` : `${text} places`);
 
+function times({ n, text }: Counted): string {
+  if (n <= 2) return n === 1 ? 'once' : 'twice';
+  return `${text} times`;
+}
+
 export const en = {
   title: 'What leaves your box',
   brand: 'Export service',
@@ -73,6 +78,7 @@ export const en = {
     lane: (app: string, place: string) => `${app} to ${place}`,
   },
   anywhere: 'another place',
+  others: 'Other apps',
 
   overview: {
     headline: (count: Counted) => `Today ${items(count)} left your box.`,
@@ -82,6 +88,8 @@ export const en = {
       `${apps(values.apps)} sent ${values.size} to ${places(values.places)}.`,
     waiting: (count: Counted) => `${items(count)} ${count.n === 1 ? 'is' : 'are'} still on the way.`,
     allWell: 'All is well: nothing is stuck, and nothing was refused.',
+    // Where so much is on record that a page does not read all of today's.
+    allWellLately: 'All is well: nothing is stuck, and nothing was refused lately.',
     concernsCount: ({ n, text }: Counted) =>
       n === 1 ? 'One thing is worth a look' : `${text} things are worth a look`,
     history: 'The past four weeks',
@@ -130,23 +138,29 @@ export const en = {
       `${values.why} ${values.isMore ? 'At least ' : ''}${items(values.count)} ${values.count.n === 1 ? 'waits' : 'wait'}, the first since ${values.since}. Your box keeps trying.`,
     failed: (values: { count: Counted; place: string }) =>
       `${items(values.count)} did not arrive at ${values.place} today.`,
-    failedText: (app: string) => `Sent by ${app}. Your box has given up on this.`,
+    failedText: (values: { app: string; why: string | null }) =>
+      `${values.why === null ? '' : `${values.why} `}Sent by ${values.app}. Your box has given up on this.`,
     budget: (what: string) => `The limit for ${what} is nearly used up.`,
     budgetFull: (what: string) => `The limit for ${what} is used up.`,
     budgetText: (values: { used: string; limit: string; until: string }) =>
       `${values.used} of ${values.limit} used. It begins anew at ${values.until}.`,
     refused: (values: { app: string; count: Counted }) =>
-      `${values.app} was refused ${values.count.n === 1 ? 'once' : `${values.count.text} times`} today.`,
+      `${values.app} was refused ${times(values.count)} today.`,
+    refusedOthers: (count: Counted) => `Other apps were refused ${times(count)} today.`,
     refusedText: (values: { why: string; place: string }) =>
       `${values.why} It wanted to send to ${values.place}.`,
+    refusedPlaces: (count: Counted) => places(count),
     refusedCodes: {
       budget_exhausted: 'Your limit was used up.',
       destination_refused: 'You blocked it.',
       other: 'Your box did not accept it.',
     } as Readonly<Record<string, string>>,
+    refusedBySettings:
+      'Your box never sends there: the place is inside your own network, or the way to it is not encrypted.',
     look: 'Look',
     letGoOn: 'Let it go on',
     change: 'See your rules',
+    record: 'See the record',
   },
 
   standing: {
@@ -225,7 +239,6 @@ export const en = {
     blocked_by_owner: 'You blocked it.',
     cancelled: 'You took it back.',
     answer_unknown: 'Your box was cut off in the middle: it may have been sent.',
-    status: 'It is out of order at the moment.',
     other: 'Something went wrong.',
   } as Readonly<Record<string, string>>,
 
@@ -379,8 +392,7 @@ export const en = {
       ruleAdded: (what: string) => `You made a rule: ${what}.`,
       ruleRemoved: (what: string) => `You removed a rule: ${what}.`,
       key: 'A key of your box changed.',
-      refused: (app: string, count: Counted) =>
-        `${app} was refused ${count.n === 1 ? 'once' : `${count.text} times`} within a minute.`,
+      refused: (app: string, count: Counted) => `${app} was refused ${times(count)} within a minute.`,
       erasure: 'Old entries were erased.',
       other: 'Something else happened.',
     },

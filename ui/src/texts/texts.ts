@@ -44,7 +44,7 @@ export function targetText({ app, destination }: RuleTarget): string {
 
 /** Why an attempt did not succeed. */
 export function reasonText(error: string | null, status: number | null): string {
-  if (error !== null && error !== 'status') return t.errors[error] ?? t.errors.other ?? '';
+  if (error !== null && error !== 'http_status') return t.errors[error] ?? t.errors.other ?? '';
   if (status !== null) return t.export.answered(statusText(status));
   return t.errors.other ?? '';
 }

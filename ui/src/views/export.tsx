@@ -153,6 +153,8 @@ function Attempts({ attempts }: { readonly attempts: readonly Attempt[] }) {
 
 function AttemptItem({ attempt }: { readonly attempt: Attempt }) {
   const { number, status, error, address, started_at: startedAt, ended_at: endedAt } = attempt;
+  // An answer says why by itself; other errors have a word of ours, and the service's own sentence.
+  const isAnswer = status !== null && (error === null || error.code === 'http_status');
   const isGood = error === null && status !== null && status < 300;
   const took = format.duration(Date.parse(endedAt) - Date.parse(startedAt));
   return (
@@ -160,16 +162,13 @@ function AttemptItem({ attempt }: { readonly attempt: Attempt }) {
       <div class="attempt-head">
         <h3>{t.export.attempt(format.count(number))}</h3>
         <Tag tone={isGood ? 'good' : 'bad'}>
-          {error === null && status !== null
-            ? statusText(status)
-            : (t.errors[error?.code ?? 'other'] ?? error?.code)}
+          {isAnswer ? statusText(status) : reasonText(error?.code ?? null, null)}
         </Tag>
       </div>
       <p>
-        <time dateTime={startedAt}>{format.exactly(Date.parse(startedAt))}</time>, {t.export.took(took)}.{' '}
-        {error !== null && status !== null && reasonText(null, status)}
+        <time dateTime={startedAt}>{format.exactly(Date.parse(startedAt))}</time>, {t.export.took(took)}.
       </p>
-      {error !== null && error.detail !== '' && (
+      {error !== null && !isAnswer && error.detail !== '' && (
         <p class="aside">
           <bdi>{error.detail}</bdi>
         </p>

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { type Concern, concernsOf } from '../model/attention.ts';
+import { type Concern, concernsOf, type Reason } from '../model/attention.ts';
 import { ruleFor } from '../model/rules.ts';
 import { type AppTotal, appTotals, type LaneTotal, matching, totalOf } from '../model/sums.ts';
 import { ConcernItem } from '../parts/concerns.tsx';
@@ -10,7 +10,7 @@ import { AppName, Place } from '../parts/place.tsx';
 import { StopButton } from '../parts/stop.tsx';
 import { Switch } from '../parts/switch.tsx';
 import { Tag } from '../parts/tag.tsx';
-import { budgets, days, latestEntries, rules, shownDays, today, unfinished } from '../state/box.ts';
+import { budgets, days, reasons, refusals, rules, shownDays, today, unfinished } from '../state/box.ts';
 import { now } from '../state/clock.ts';
 import { exportsHash } from '../state/route.ts';
 import { appName, counted, format, placeText, t } from '../texts/texts.ts';
@@ -20,6 +20,8 @@ const PERIODS = { today: 1, week: 7, month: 28 } as const;
 type Period = keyof typeof PERIODS;
 /** Apps that are shown before somebody asks for all. */
 const APPS_SHOWN = 8;
+
+const NO_REASONS: ReadonlyMap<string, Reason> = new Map();
 
 /** What the box tells the world, in a glance. */
 export function OverviewView() {
@@ -65,14 +67,16 @@ function Headline() {
 
 /** Undefined as long as something is not known that might be of concern. */
 function presentConcerns(): Concern[] | undefined {
-  if (rules.value === undefined || unfinished.value === undefined || today.value === undefined)
+  const [known, waiting, sums, refused] = [rules.value, unfinished.value, today.value, refusals.value];
+  if (known === undefined || waiting === undefined || sums === undefined || refused === undefined)
     return undefined;
   return concernsOf({
-    rules: rules.value,
-    ...unfinished.value,
-    today: today.value,
+    rules: known,
+    ...waiting,
+    today: sums,
     budgets: budgets.value?.values() ?? [],
-    entries: latestEntries.value ?? [],
+    reasons: reasons.value ?? NO_REASONS,
+    refusals: refused,
     todayStart: shownDays.value[0]?.start ?? 0,
   });
 }
@@ -84,7 +88,7 @@ function Concerns() {
     return (
       <p class="all-well" role="status">
         <Icon name="good" />
-        {t.overview.allWell}
+        {refusals.value?.isWhole ? t.overview.allWell : t.overview.allWellLately}
       </p>
     );
   }
@@ -104,12 +108,10 @@ function keyOf(concern: Concern): string {
   const { kind } = concern;
   if (kind === 'held' || kind === 'all-held') return concern.rule.id;
   if (kind === 'budget') return concern.use.rule.id;
-  return JSON.stringify([
-    kind,
-    concern.destination,
-    'app' in concern && concern.app,
-    'code' in concern && concern.code,
-  ]);
+  if (kind === 'stuck') return JSON.stringify([kind, concern.destination]);
+  if (kind === 'failed') return JSON.stringify([kind, concern.app, concern.destination]);
+  const { app, code, isByRule, others } = concern;
+  return JSON.stringify([kind, app, code, isByRule, others]);
 }
 
 function Who() {
