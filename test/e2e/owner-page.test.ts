@@ -457,6 +457,31 @@ describe('what happens is shown', () => {
     await seen(page.locator('.app-card', { hasText: 'while-asleep' }));
   });
 
+  it('after more happened than is told one by one: far down in the list too', async () => {
+    const page = await openPage();
+    const place = 'https://far-down.example/';
+    const failure = { code: 'timeout', detail: 'No answer.' } as const;
+    box.world.set('far-down.example', { kind: 'fails', failure });
+    const [oldest = ''] = await box.send({ app: 'far-down', to: place, count: 1 });
+    await box.send({ app: 'far-down', to: place, count: 50 });
+    await page.goto(`${box.url}/ui/#/exports?app=far-down`);
+    await page.getByRole('button', { name: 'Show more' }).click();
+    await until(async () => (await page.locator('.row').count()) === 51);
+    await box.stopService();
+    await seen(page.getByText('Your box cannot be reached.'));
+    await owner.context.setOffline(true);
+    await box.startService();
+    await box.ask('POST', `/owner/exports/${oldest}/cancel`);
+    // More than are told of one by one to whoever comes back.
+    for (let thousands = 0; thousands < 3; thousands += 1)
+      await box.send({ app: 'busy', to: PLACES.energy, count: 1_000 });
+    await owner.context.setOffline(false);
+    await seen(page.locator('.row').last().getByText('Taken back'));
+    assert.equal(await page.locator('.row').count(), 51);
+    await box.ask('POST', '/owner/rules', { kind: 'block', app: 'far-down' });
+    await seen(page.locator('.row').first().getByText('Blocked by you'));
+  });
+
   it('what is done while the service is away is told to have failed, and can be tried again', async () => {
     const page = await openPage();
     await seen(page.getByText('Live', { exact: true }));

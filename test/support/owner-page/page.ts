@@ -5,9 +5,9 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import type { OwnerBox } from './owner-box.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-/** What WCAG 2.2 AA asks for, as far as a program can tell. */
 /** Of axe's rules at least so many are about something on any view of ours. */
 const RULES_MIN = 5;
+/** What WCAG 2.2 AA asks for, as far as a program can tell. */
 const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 /** Longer than anything takes on a machine that does other things too. */
 export const PATIENCE_MS = 20_000;
@@ -45,7 +45,7 @@ export class Reader implements AsyncDisposable {
   }
 
   /** Opens the page with a link of its own. */
-  async signIn(box: OwnerBox): Promise<Page> {
+  async signIn(box: Pick<OwnerBox, 'link'>): Promise<Page> {
     await this.page.goto(await box.link());
     await this.page.getByRole('navigation').waitFor();
     return this.page;

@@ -15,6 +15,8 @@ import { type Filter, NO_FILTER, route } from './route.ts';
 import { session, sessionEnded } from './session.ts';
 
 const PAGE = 50;
+/** Of a list, so many are read again after events were lost; those below are there by "Show more". */
+const READ_AGAIN_MAX = 500;
 /** Waiting exports that are looked at to say what is wrong; where there are more, these stand for them. */
 const LOOKED_AT = 50;
 /** How often the record is asked for what was refused: no event tells of that, and it is written once a minute. */
@@ -87,13 +89,21 @@ export const reasons = new Resource<ReadonlyMap<string, Reason>>(async (signal) 
 /** The list that the filter of the address asks for. */
 export const exportList = new Resource<ExportList>(async (signal) => {
   const filter = shownFilter();
-  const page = await readExports(filter, null, signal);
-  const isOther = isOtherFilter();
+  const before = losses;
+  const isLost = listedLosses !== before;
+  const length = isOtherFilter() || !isLost ? 0 : Math.min(listOrEmpty().items.length, READ_AGAIN_MAX);
+  const page = await readFirst(filter, length, signal);
+  const isAnew = isLost || isOtherFilter();
   listedFilter = filter;
-  return isOther ? { items: page.items, next: page.next } : renewHead(listOrEmpty(), page);
+  listedLosses = before;
+  return isAnew ? page : renewHead(listOrEmpty(), page);
 });
 /** Of the list that is there; null before there is one. */
 let listedFilter: Filter | null = null;
+/** How often events were lost: then what is below the newest page may have changed too, and nobody said so. */
+let losses = 0;
+/** As of the list that is there. */
+let listedLosses = 0;
 
 /** The one that is looked at. */
 export const oneExport = new Resource<OwnedExport>((signal) => {
@@ -166,6 +176,7 @@ function renewEvery(resource: Pick<Resource<unknown>, 'renew'>, everyMs: number)
 
 function onNews(news: News): void {
   if (news.kind === 'reset') {
+    losses += 1;
     renewAll();
     return;
   }
@@ -219,6 +230,14 @@ function isOtherFilter(): boolean {
 
 function listOrEmpty(): ExportList {
   return exportList.value ?? { items: [], next: null };
+}
+
+/** The newest page, and those after it until there are as many as `length`. */
+async function readFirst(filter: Filter, length: number, signal: AbortSignal): Promise<ExportList> {
+  let list: ExportList = await readExports(filter, null, signal);
+  while (list.items.length < length && list.next !== null)
+    list = append(list, await readExports(filter, list.next, signal));
+  return list;
 }
 
 async function readExports(
