@@ -39,7 +39,9 @@ export class Reader implements AsyncDisposable {
   }
 
   static async open(browser: Browser, options: BrowserContextOptions = {}): Promise<Reader> {
-    const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', ...options });
+    // Without movements: whoever presses would wait until they are over.
+    const usual = { locale: 'en-GB', timezoneId: 'UTC', reducedMotion: 'reduce' } as const;
+    const context = await browser.newContext({ ...usual, ...options });
     context.setDefaultTimeout(PATIENCE_MS);
     return new Reader(context, await context.newPage());
   }

@@ -21,10 +21,12 @@ export async function liveSampleLife(box: OwnerBox): Promise<void> {
   };
   for (let day = DAYS - 1; day > 0; day -= 1) {
     await box.inThePast(day, async () => {
-      await send('sleep-diary', PLACES.sleep, 6 + (day % 4), 2_400);
-      await send('weather-station', PLACES.weather, 24 - (day % 7 === 3 ? 20 : 0), 310);
-      await send('smart-meter', PLACES.energy, 12 + ((day * 5) % 9), 1_100);
-      if (day % 3 === 0) await send('family-photos', PLACES.backup, 4, 90_000);
+      await Promise.all([
+        send('sleep-diary', PLACES.sleep, 6 + (day % 4), 2_400),
+        send('weather-station', PLACES.weather, 24 - (day % 7 === 3 ? 20 : 0), 310),
+        send('smart-meter', PLACES.energy, 12 + ((day * 5) % 9), 1_100),
+        send('family-photos', PLACES.backup, day % 3 === 0 ? 4 : 0, 90_000),
+      ]);
       await box.ended(sent);
     });
   }

@@ -92,6 +92,7 @@ export const en = {
     allWellLately: 'All is well: nothing is stuck, and nothing was refused lately.',
     concernsCount: ({ n, text }: Counted) =>
       n === 1 ? 'One thing is worth a look' : `${text} things are worth a look`,
+    concernsAll: 'Show all of them',
     history: 'The past four weeks',
     historyItems: 'Items',
     historySize: 'Amount',

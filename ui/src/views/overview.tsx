@@ -18,6 +18,8 @@ import type { LaneSum } from '../wire.ts';
 
 const PERIODS = { today: 1, week: 7, month: 28 } as const;
 type Period = keyof typeof PERIODS;
+/** Concerns, the most urgent, that are shown before somebody asks for all: below them is who sends what. */
+const CONCERNS_SHOWN = 5;
 /** Apps that are shown before somebody asks for all. */
 const APPS_SHOWN = 8;
 
@@ -82,6 +84,7 @@ function presentConcerns(): Concern[] | undefined {
 }
 
 function Concerns() {
+  const [isAll, showAll] = useState(false);
   const concerns = presentConcerns();
   if (concerns === undefined) return <Loading lines={2} />;
   if (concerns.length === 0) {
@@ -96,10 +99,15 @@ function Concerns() {
     <section class="concerns">
       <h2>{t.overview.concernsCount(counted(concerns.length))}</h2>
       <ul>
-        {concerns.map((concern) => (
+        {concerns.slice(0, isAll ? undefined : CONCERNS_SHOWN).map((concern) => (
           <ConcernItem key={keyOf(concern)} concern={concern} />
         ))}
       </ul>
+      {!isAll && concerns.length > CONCERNS_SHOWN && (
+        <button type="button" class="more" onClick={() => showAll(true)}>
+          {t.overview.concernsAll}
+        </button>
+      )}
     </section>
   );
 }
