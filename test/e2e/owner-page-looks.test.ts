@@ -124,7 +124,7 @@ it('whoever is not signed in, or whose box is away, gets the same care', async (
     await reader.checkAccessibility(`signed out, ${look}`);
     await takePicture(reader.page, `sign-in-${look}`);
     await reader.signIn(box);
-    await reader.page.locator('.app-card').first().waitFor();
+    await reader.page.getByText(/items in four weeks/).waitFor();
   }
   await box.stopService();
   for (const [reader, look] of looks) {

@@ -162,6 +162,22 @@ describe('a glance', () => {
     assert.deepEqual(owner.complaints, []);
   });
 
+  it('does not say how much left on days that it has not read', async () => {
+    const { page } = owner;
+    // The answers of earlier days do not come.
+    await page.route(/owner\/summary\?.*until=/, (route) => {
+      const until = new URL(route.request().url()).searchParams.get('until') ?? '';
+      return Date.parse(until) > Date.now() ? route.continue() : route.abort();
+    });
+    await openPage();
+    await seen(page.locator('.chart canvas'));
+    await seen(page.getByText('Not all of the four weeks is read yet.'));
+    assert.equal(await page.getByText('in four weeks.').count(), 0);
+    await page.unrouteAll();
+    await openPage();
+    await seen(page.getByText(/ items in four weeks\./));
+  });
+
   it('is searched by app and by place', async () => {
     const page = await openPage();
     await seen(page.locator('.app-card'));
@@ -199,6 +215,9 @@ describe('what was refused', () => {
       await refused('old-camera', 'http://camera.example/', /destination_refused/);
     await page.clock.fastForward('00:15');
     const concern = (text: string) => page.locator('.concern', { hasText: text });
+    // There are more to look at than are shown at once.
+    await page.getByRole('button', { name: 'Show all of them' }).click();
+    assert.ok((await page.locator('.concern').count()) > 5);
     await seen(
       concern('nosy-game was refused twice today.').getByText(
         'You blocked it. It wanted to send to 2 places.',

@@ -20,7 +20,10 @@ interface DayTotal {
 export function History() {
   const [measure, setMeasure] = useState<Measure>('items');
   const totals = dayTotals();
-  const isEmpty = totals.every(({ arrived, others }) => arrived + others === 0);
+  // A day that is not read yet is not a day on which nothing left.
+  const isWhole = shownDays.value.every(({ start }) => days.value.has(start));
+  const isNothing = totals.every(({ arrived, others }) => arrived + others === 0);
+  const isEmpty = isWhole && isNothing;
   const measures = { items: t.overview.historyItems, size: t.overview.historySize };
   return (
     <section class="card history">
@@ -30,17 +33,27 @@ export function History() {
           <Switch label={t.overview.historyLabel} value={measure} options={measures} onChoose={setMeasure} />
         )}
       </div>
-      {isEmpty ? <p class="empty">{t.overview.historyEmpty}</p> : <Drawn totals={totals} measure={measure} />}
+      {isEmpty ? (
+        <p class="empty">{t.overview.historyEmpty}</p>
+      ) : (
+        <Drawn totals={totals} measure={measure} isWhole={isWhole} />
+      )}
     </section>
   );
 }
 
-function Drawn({ totals, measure }: { readonly totals: readonly DayTotal[]; readonly measure: Measure }) {
+interface DrawnProps {
+  readonly totals: readonly DayTotal[];
+  readonly measure: Measure;
+  readonly isWhole: boolean;
+}
+
+function Drawn({ totals, measure, isWhole }: DrawnProps) {
   const Chart = useChart();
   // The chart is drawn when its numbers change, not whenever something else on the page does.
   const key = JSON.stringify(totals);
   const bars = useMemo(() => totals.map((total) => barOf(total, measure)), [key, measure]);
-  const summary = summaryOf(bars, measure);
+  const summary = isWhole ? summaryOf(bars, measure) : t.overview.historyReading;
   return (
     <>
       {Chart === null ? <Loading lines={1} /> : <Chart bars={bars} write={WRITE[measure]} label={summary} />}
@@ -49,10 +62,12 @@ function Drawn({ totals, measure }: { readonly totals: readonly DayTotal[]; read
         {measure === 'items' && <li class="others">{t.overview.others}</li>}
       </ul>
       <p class="aside">{summary}</p>
-      <details>
-        <summary>{t.overview.historyTable}</summary>
-        <HistoryTable totals={totals} />
-      </details>
+      {isWhole && (
+        <details>
+          <summary>{t.overview.historyTable}</summary>
+          <HistoryTable totals={totals} />
+        </details>
+      )}
     </>
   );
 }

@@ -35,7 +35,7 @@ export const en = {
   showAll: (counted: Counted) => `Show all ${apps(counted)}`,
   nothingYet: 'Nothing yet.',
 
-  live: { live: 'Live', connecting: 'Connecting…', offline: 'No connection' },
+  live: { live: 'Live', connecting: 'Connecting…', offline: 'Offline' },
   offline: {
     title: 'Your box cannot be reached.',
     since: (time: string) => `What you see here is from ${time}. The page keeps trying by itself.`,
@@ -99,6 +99,7 @@ export const en = {
     historyLabel: 'What the chart counts',
     historySummary: (values: { total: string; best: string; bestDay: string }) =>
       `${values.total} in four weeks. The most on ${values.bestDay}: ${values.best}.`,
+    historyReading: 'Not all of the four weeks is read yet.',
     historyEmpty: 'Nothing left your box in the past four weeks.',
     historyTable: 'The same as a table',
     day: 'Day',
