@@ -536,8 +536,7 @@ describe('a box in which nothing has happened', () => {
 
 describe('with the keyboard alone', () => {
   // Beside other work the focus is at times not in the dialog, for reasons that are not found yet.
-  const UNSTEADY = 'its wait for the focus does not always end';
-  it('an app is paused, and the focus is where it was', { skip: UNSTEADY }, async () => {
+  it('an app is paused, and the focus is where it was', async () => {
     const page = await openPage();
     await seen(page.locator('.app-card'));
     const stop = page.getByRole('button', { name: 'Stop fitness-band, social.fitness.example/share…' });

@@ -9,23 +9,42 @@ export interface DialogProps {
   readonly children: ComponentChildren;
 }
 
-/** A question that comes before everything else. The browser keeps the focus in it, and Escape closes it. */
+/**
+ * A question that comes before everything else. The browser keeps the focus in it, and Escape closes it: in the key's own
+ * event. The browser's `close` comes in a later one, and would take back what the next key has opened by then.
+ */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useEffect(() => {
     const before = document.activeElement;
-    dialog.current?.showModal();
+    const element = dialog.current;
+    element?.showModal();
     return () => {
+      // What is behind a modal dialog takes no focus.
+      element?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
+  const closeAtCancel = (event: Event): void => {
+    event.preventDefault();
+    onClose();
+  };
+  const closeWhenShown = (): void => {
+    if (dialog.current !== null) onClose();
+  };
   const closeOutside = (event: MouseEvent): void => {
     if (event.target === dialog.current) onClose();
   };
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is the keyboard's way, and the browser's own.
-    <dialog ref={dialog} aria-labelledby={titleId} onClose={onClose} onClick={closeOutside}>
+    <dialog
+      ref={dialog}
+      aria-labelledby={titleId}
+      onCancel={closeAtCancel}
+      onClose={closeWhenShown}
+      onClick={closeOutside}
+    >
       <div class="dialog">
         <div class="dialog-head">
           <h2 id={titleId}>{title}</h2>
