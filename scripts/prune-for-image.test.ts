@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -12,11 +21,17 @@ const MODULES = realpathSync(fileURLToPath(new URL('../node_modules', import.met
 /** What ELF calls the machine that a binary is for, at byte 18. */
 const ELF_MACHINES = { amd64: 0x3e, arm64: 0xb7 } as const;
 
+const LOAD_TRACING = `
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+console.log(typeof OTLPTraceExporter, typeof BatchSpanProcessor);
+`;
+
 /** A copy of the packages that the script is about. */
 class Modules extends TemporaryDirectory {
   constructor() {
     super();
-    for (const name of ['zeromq', 'cmake-ts', 'node-addon-api']) {
+    for (const name of ['zeromq', 'cmake-ts', 'node-addon-api', '@opentelemetry']) {
       mkdirSync(this.file('node_modules'), { recursive: true });
       cpSync(join(MODULES, name), join(this.file('node_modules'), name), { recursive: true });
     }
@@ -53,6 +68,20 @@ describe('prune-for-image', () => {
     const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--eval', script]);
     assert.deepEqual([stdout, stderr], ['true\n', '']);
     assert.ok(!existsSync(modules.file('node_modules/node-addon-api')));
+  });
+
+  it('leaves an OpenTelemetry that loads, without what Node never loads of it', async () => {
+    using modules = new Modules();
+    await modules.prune('amd64');
+    writeFileSync(modules.file('load.mjs'), LOAD_TRACING);
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [modules.file('load.mjs')]);
+    assert.deepEqual([stdout, stderr], ['function function\n', '']);
+    const left = globSync('node_modules/@opentelemetry/**/*.{js,cjs,mjs,map,ts}', { cwd: modules.path });
+    assert.ok(left.length > 100);
+    assert.deepEqual(
+      left.filter((file) => /\.map$|\.d\.ts$|\/esm\/|\/esnext\//.test(file)),
+      [],
+    );
   });
 
   it('fails for a platform that it does not know, and removes nothing', async () => {

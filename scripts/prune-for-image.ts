@@ -1,6 +1,7 @@
 /**
  * Takes out of node_modules what the service never loads on the platform of an image: `prune-for-image.ts amd64|arm64`,
- * run inside the folder that holds node_modules. zeromq comes with a binary for every platform that there is.
+ * run inside the folder that holds node_modules. zeromq comes with a binary for every platform that there is,
+ * OpenTelemetry with each of its modules in three forms; and many a package with what only a compiler or a debugger reads.
  */
 import { existsSync, globSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +10,13 @@ import { join } from 'node:path';
 const ARCHITECTURES: Readonly<Record<string, string>> = { amd64: 'x64', arm64: 'arm64' };
 /** What zeromq needs of the package that it would be compiled with. */
 const LOADER = ['package.json', 'build/loader.js'];
+/** Source maps and types, and OpenTelemetry's builds for bundlers: Node takes `build/src`. */
+const NEVER_LOADED = [
+  '**/*.map',
+  '**/*.d.{ts,cts,mts}',
+  '@opentelemetry/*/build/esm/**/*.js',
+  '@opentelemetry/*/build/esnext/**/*.js',
+];
 
 const [platform = ''] = process.argv.slice(2);
 const arch = ARCHITECTURES[platform];
@@ -19,6 +27,7 @@ const zeromq = join(modules, 'zeromq', 'build');
 keepOnly(zeromq, ['manifest.json', binaryFor(arch)]);
 keepOnly(join(modules, 'cmake-ts'), LOADER);
 rmSync(join(modules, 'node-addon-api'), { recursive: true });
+for (const file of globSync(NEVER_LOADED, { cwd: modules })) rmSync(join(modules, file));
 
 /** The one that zeromq's loader tries first: of those for Debian's C library the newest. */
 function binaryFor(nodeArch: string): string {

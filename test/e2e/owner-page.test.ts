@@ -192,7 +192,8 @@ describe('a glance', () => {
 describe('what was refused', () => {
   it('is told with its reason, though no event tells of it: the record is asked', async () => {
     await using reader = await Reader.open(browser);
-    await reader.page.clock.install();
+    box.passMidnight();
+    await reader.page.clock.install({ time: box.clock.now() });
     const page = await reader.signIn(box);
     await seen(page.locator('.app-card'));
     await box.ask('POST', '/owner/rules', { kind: 'block', app: 'nosy-game' });

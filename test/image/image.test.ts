@@ -21,8 +21,8 @@ import { tokenFor } from '../support/service.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
 
 const MIB = 1_024 ** 2;
-/** What is above the base: 15 MiB of files when this was written. */
-const IMAGE_BYTES_MAX = 20 * MIB;
+/** What is above the base: 21 MiB of files when this was written, of which OpenTelemetry is 7. */
+const IMAGE_BYTES_MAX = 24 * MIB;
 
 let image: Image;
 before(() => {

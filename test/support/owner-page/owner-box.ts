@@ -9,6 +9,7 @@ import { until } from '../until.ts';
 import { PlayedWorld } from './played-world.ts';
 
 const MINUTE_MS = 60_000;
+const NEARLY_MS = 5 * MINUTE_MS;
 const DAY_MS = 1_440 * MINUTE_MS;
 
 /** The system's clock, somewhere else in time. What waits, waits as long as ever. */
@@ -82,6 +83,12 @@ export class OwnerBox implements AsyncDisposable {
   /** It is a minute later, for good: what is counted by the minute begins anew. */
   passMinute(): void {
     this.clock.offsetMs += MINUTE_MS;
+  }
+
+  /** What happens in the next minutes happens on one day of the calendar, also when it is nearly midnight. */
+  passMidnight(): void {
+    const day = (ms: number): number => new Date(ms).getDate();
+    if (day(this.clock.now() + NEARLY_MS) !== day(this.clock.now())) this.clock.offsetMs += NEARLY_MS;
   }
 
   /** Hands exports in, as an app does. @returns their ids */
