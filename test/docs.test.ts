@@ -11,6 +11,8 @@ const PAGES = globSync(['*.md', 'docs/*.md', 'client/*.md'], { cwd: ROOT });
 /** Paths in backticks that begin with a folder of ours, a glob perhaps; behind a blank there may be more words. */
 const NAMED_PATH = /`((?:src|test|cli|client|scripts|samples|docs)\/[\w./*{},-]+)`/g;
 const LINK = /\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)/g;
+/** A link to a heading: of this page where no path stands before the `#`. */
+const LINK_TO_HEADING = /\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)/g;
 
 function pathsIn(page: string): { named: string[]; linked: string[] } {
   const text = readFileSync(join(ROOT, page), 'utf8');
@@ -28,6 +30,35 @@ for (const page of PAGES) {
     assert.deepEqual(missing, []);
   });
 }
+
+/** As both GitHub and the site name a heading. */
+function anchorsOf(page: string): Set<string> {
+  const text = readFileSync(join(ROOT, page), 'utf8').replace(/^```[\s\S]*?^```/gm, '');
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
+  const named = [...text.matchAll(/<a (?:id|name)="([^"]+)"/g)].map(([, name = '']) => name);
+  const slugs = headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+  return new Set([...slugs, ...named]);
+}
+
+it('a link to a heading leads to one', () => {
+  const links = PAGES.flatMap((page) =>
+    [...readFileSync(join(ROOT, page), 'utf8').matchAll(LINK_TO_HEADING)].map(
+      ([, path = '', anchor = '']) => ({
+        page,
+        to: path === '' ? page : join(dirname(page), path),
+        anchor,
+      }),
+    ),
+  );
+  assert.ok(links.length > 5, String(links.length));
+  const dead = links.filter(({ to, anchor }) => to.endsWith('.md') && !anchorsOf(to).has(anchor));
+  assert.deepEqual(dead, []);
+});
 
 it('the pages were found, and they name something', () => {
   assert.ok(PAGES.length > 10, PAGES.join());
