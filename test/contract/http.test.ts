@@ -73,6 +73,12 @@ describe('1.1 what is served', () => {
     assert.equal(answer.headers.allow, 'POST');
   });
 
+  it('differs: /healthz and /readyz answer without a token', async () => {
+    await using fixture = await HttpFixture.start();
+    for (const path of ['/healthz', '/readyz'])
+      assert.equal((await fixture.send({ method: 'GET', path, token: null })).status, 200, path);
+  });
+
   it('differs: /status answers "active" without a token, as other Databox components do', async () => {
     await using fixture = await HttpFixture.start();
     const answer = await fixture.send({ method: 'GET', path: '/status', token: null });
@@ -195,6 +201,21 @@ describe('1.2 the request: body', () => {
     assert.deepEqual([answer.status, answer.json.code], [413, 'payload_too_large']);
   });
 
+  it('differs: a uri has a limit of 8,192 bytes, and a body one of 1,000 levels', async () => {
+    await using fixture = await HttpFixture.start();
+    const uri = (bytes: number): string => DESTINATION.padEnd(bytes, 'x');
+    const ask = (fields: object): Promise<Answer> => post(fixture, { ...FRESH, ...fields });
+    const tooLong = await ask({ uri: uri(8_193) });
+    assert.deepEqual([tooLong.status, tooLong.json.code], [400, 'invalid_request']);
+    assert.match(String(tooLong.json.detail), /8192/);
+    assert.equal((await ask({ uri: uri(8_192) })).json.code, 'caveat_refused');
+    const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
+    assert.equal((await ask({ data: nested(999) })).status, 200);
+    const tooDeep = await ask({ data: nested(1_000) });
+    assert.deepEqual([tooDeep.status, tooDeep.json.code], [400, 'invalid_request']);
+    assert.match(String(tooDeep.json.detail), /1000 levels/);
+  });
+
   it('differs: a JSON array is a batch', async () => {
     await using fixture = await HttpFixture.start();
     assert.equal((await post(fixture, [FRESH, FRESH])).json.length, 2);
@@ -313,6 +334,25 @@ describe('1.3 the response', () => {
     const { ext_response } = await exported(service, destination.url, '{}', { attempts_max: 1 });
     assert.equal(ext_response.status, '503 Service Unavailable');
     assert.equal(destination.received.length, 1);
+  });
+
+  it('differs: an answer is kept up to --response-bytes-max, and says when it was longer', async () => {
+    await using service = await ServiceProcess.start(['--response-bytes-max', '4']);
+    for (const [body, told] of [
+      ['four', { status: '200 OK', body: 'four' }],
+      ['fives', { status: '200 OK', body: 'five', truncated: true }],
+    ] as const) {
+      await using destination = await nasty.answers('200 OK', body);
+      assert.deepEqual((await exported(service, destination.url, '{}')).ext_response, told);
+    }
+  });
+
+  it('differs: the certificate of a destination is checked, and one that is not trusted gets nothing', async () => {
+    await using service = await ServiceProcess.start(['--attempts-max', '1']);
+    await using destination = await nasty.answersOverTls('self-signed');
+    const { ext_response } = await exported(service, destination.url, '{}');
+    assert.partialDeepStrictEqual(ext_response, { status: '502 Bad Gateway', error: { code: 'tls_failed' } });
+    assert.equal(destination.received.length, 0);
   });
 
   it('differs: a destination that cannot be reached ends the export, with the reason in "error"', async () => {
