@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { createUnzip } from 'node:zlib';
+import { BoundedBytes } from '../bounded-bytes.ts';
 
 /**
  * How much longer than the limit a compressed body may be before it is decompressed: headers and the overhead of what
@@ -88,37 +89,6 @@ async function readUnzipped(body: Readable, kept: BoundedBytes, rawBytesMax: num
   } finally {
     body.removeAllListeners('data').pause();
     unzip.destroy();
-  }
-}
-
-/** Bytes up to a limit. They are copied: a slice of one byte would keep the whole buffer of its read alive. */
-class BoundedBytes {
-  readonly #max: number;
-  #buffer: Buffer = Buffer.alloc(0);
-  #length = 0;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  /** Takes what there is room for; false when that was not all. */
-  append(chunk: Uint8Array): boolean {
-    const taken = Math.min(chunk.length, this.#max - this.#length);
-    this.#grow(this.#length + taken);
-    this.#buffer.set(chunk.subarray(0, taken), this.#length);
-    this.#length += taken;
-    return taken === chunk.length;
-  }
-
-  bytes(): Buffer {
-    return this.#buffer.subarray(0, this.#length);
-  }
-
-  #grow(needed: number): void {
-    if (needed <= this.#buffer.length) return;
-    const grown = Buffer.alloc(Math.min(Math.max(needed, this.#buffer.length * 2), this.#max));
-    grown.set(this.bytes());
-    this.#buffer = grown;
   }
 }
 

@@ -18,8 +18,8 @@ export function readBodiesAsBytes(app: FastifyInstance, limits: UploadLimits): v
   const uploads = new Uploads(limits);
   app.decorate('uploads', uploads);
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(JSON_CONTENT_TYPE, async (_request: unknown, body: IncomingMessage) =>
-    uploads.read(body),
+  app.addContentTypeParser(JSON_CONTENT_TYPE, async (request: FastifyRequest, body: IncomingMessage) =>
+    uploads.read(body, request.routeOptions.bodyLimit),
   );
   acceptExpectations(app);
 }

@@ -10,6 +10,7 @@ import { readBodiesAsBytes } from './awaited-body.ts';
 import { answerUnreadable, refuseTunnel } from './client-error.ts';
 import { ConnectionLimit, type ConnectionLimits } from './connection-limit.ts';
 import { addExportRoutes } from './export-routes.ts';
+import { HeldRequest } from './held-request.ts';
 import { refuseBadHosts } from './host-check.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { addDocsRoutes } from './openapi/docs-routes.ts';
@@ -201,6 +202,7 @@ function createFastify(
   sockets: ExportSockets,
 ): FastifyInstance {
   const options = {
+    IncomingMessage: HeldRequest,
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: limits.timeoutsCheckedEveryMs,
@@ -210,6 +212,7 @@ function createFastify(
   };
   return Fastify({
     logger: false,
+    // Of a route that says none; `readBodiesAsBytes` keeps to it.
     bodyLimit: settings.bodyBytesMax,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     requestTimeout: limits.requestTimeoutMs,

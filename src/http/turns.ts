@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { HeldRequest } from './held-request.ts';
 import type { KeptBytes, Unread } from './unread.ts';
 
 /**
@@ -15,6 +16,8 @@ type Exchange = readonly [request: IncomingMessage, response: ServerResponse];
 /** A connection on which a request is worked at. */
 interface Line {
   readonly waiting: Exchange[];
+  /** Of the bodies of those that wait. */
+  bodyBytes: number;
   /** What waits; null where nothing ever did. */
   kept: KeptBytes | null;
 }
@@ -47,11 +50,12 @@ export class Turns {
     const [{ socket }] = exchange;
     const line = this.#lines.get(socket);
     if (line === undefined) {
-      this.#lines.set(socket, { waiting: [], kept: null });
+      this.#lines.set(socket, { waiting: [], bodyBytes: 0, kept: null });
       this.#work(exchange);
       return;
     }
     line.waiting.push(exchange);
+    hold(exchange, line);
     if (line.waiting.length === READ_AHEAD_MAX) pauseSoon(socket, line);
     line.kept ??= this.#unread.keep(() => socket.destroy());
     count(line);
@@ -74,6 +78,7 @@ export class Turns {
       this.#lines.delete(socket);
       return;
     }
+    line.bodyBytes -= heldBytes(next[0]);
     count(line);
     if (line.waiting.length < READ_AHEAD_MAX) socket.resume();
     else pauseSoon(socket, line);
@@ -81,8 +86,21 @@ export class Turns {
   }
 }
 
-function count({ kept, waiting }: Line): void {
-  kept?.set(waiting.length * WAITING_REQUEST_BYTES);
+function count({ kept, waiting, bodyBytes }: Line): void {
+  kept?.set(waiting.length * WAITING_REQUEST_BYTES + bodyBytes);
+}
+
+/** Counts what there will be of its body while it waits. */
+function hold([request]: Exchange, line: Line): void {
+  if (!(request instanceof HeldRequest)) return;
+  request.onHeld = (more) => {
+    line.bodyBytes += more;
+    count(line);
+  };
+}
+
+function heldBytes(request: IncomingMessage): number {
+  return request instanceof HeldRequest ? request.heldBytes : 0;
 }
 
 /** Node itself goes on reading whenever a request was parsed or has ended, and does so in the next tick. */

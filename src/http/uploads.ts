@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { BoundedBytes } from '../bounded-bytes.ts';
 import { ExportError } from '../export/errors.ts';
 
 export interface UploadLimits {
@@ -43,26 +44,29 @@ export class Uploads {
   }
 
   /**
-   * Reads a body to its end. It counts until it is released.
+   * Reads a body to its end. It counts until it is released, by what it takes of memory.
    *
+   * @param bodyBytesMax the most of this one
    * @throws ExportError `payload_too_large`, `rate_limited`, or `invalid_request` when it broke off
    */
-  read(request: IncomingMessage): Promise<Buffer> {
-    if (Number(request.headers['content-length'] ?? 0) > this.#limits.bodyBytesMax)
-      return Promise.reject(this.#tooLarge());
+  read(request: IncomingMessage, bodyBytesMax: number = this.#limits.bodyBytesMax): Promise<Buffer> {
+    if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax)
+      return Promise.reject(tooLarge(bodyBytesMax));
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-    // Emptied at the end, whatever that is: the listeners keep it as long as the connection lives.
-    const chunks: Buffer[] = [];
+    // Gone at the end, whatever that is: the listeners live as long as the connection.
+    let body: BoundedBytes | null = new BoundedBytes(bodyBytesMax);
     const take = (chunk: Buffer): void => {
-      chunks.push(chunk);
-      this.#add(upload, chunk.length);
+      if (body === null) return;
+      const isWhole = body.append(chunk);
+      this.#grow(upload, body.capacity);
+      if (!isWhole) upload.refuse?.(tooLarge(bodyBytesMax));
     };
     const breakOff = (): void => upload.refuse?.(brokenOff());
     const upload: Upload = {
       bytes: 0,
       refuse: (error) => {
         request.off('data', take);
-        chunks.length = 0;
+        body = null;
         upload.refuse = null;
         this.release(request);
         reject(error);
@@ -71,9 +75,10 @@ export class Uploads {
     this.#uploads.set(request, upload);
     request.on('data', take).once('error', breakOff).once('close', breakOff);
     request.once('end', () => {
-      if (upload.refuse === null) return;
+      if (upload.refuse === null || body === null) return;
       upload.refuse = null;
-      resolve(Buffer.concat(chunks.splice(0)));
+      resolve(body.bytes());
+      body = null;
     });
     return promise;
   }
@@ -105,11 +110,7 @@ export class Uploads {
     this.#uploads.set(key, upload);
     return {
       set: (bytes) => {
-        if (!this.#uploads.has(key)) return;
-        const more = bytes - upload.bytes;
-        upload.bytes = bytes;
-        this.#bytesHeld += more;
-        if (more > 0) this.#makeRoom();
+        if (this.#uploads.has(key)) this.#grow(upload, bytes);
       },
       [Symbol.dispose]: end,
     };
@@ -120,11 +121,12 @@ export class Uploads {
     this.#uploads.delete(key);
   }
 
-  #add(upload: Upload, bytes: number): void {
-    upload.bytes += bytes;
-    this.#bytesHeld += bytes;
-    if (upload.bytes > this.#limits.bodyBytesMax) upload.refuse?.(this.#tooLarge());
-    this.#makeRoom();
+  /** It takes so many bytes from now on. */
+  #grow(upload: Upload, bytes: number): void {
+    const more = bytes - upload.bytes;
+    upload.bytes = bytes;
+    this.#bytesHeld += more;
+    if (more > 0) this.#makeRoom();
   }
 
   #makeRoom(): void {
@@ -143,13 +145,13 @@ export class Uploads {
     }
     return largest;
   }
+}
 
-  #tooLarge(): ExportError {
-    return new ExportError(
-      'payload_too_large',
-      `The body has more than ${this.#limits.bodyBytesMax} bytes. Send less at once.`,
-    );
-  }
+function tooLarge(bodyBytesMax: number): ExportError {
+  return new ExportError(
+    'payload_too_large',
+    `The body has more than ${bodyBytesMax} bytes. Send less at once.`,
+  );
 }
 
 function tooMuchAtOnce(): ExportError {

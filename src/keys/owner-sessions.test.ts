@@ -41,6 +41,19 @@ describe('OwnerSessions', () => {
     assert.equal(await bench.sessions.isOpen('another'), false);
   });
 
+  it('a secret that opens nothing makes nothing be written, whatever it is to end', async () => {
+    const bench = new Bench();
+    const secret = await bench.signIn();
+    const before = await bench.secrets.get('owner sessions');
+    for (const other of ['', 'x', `${secret}x`]) await bench.sessions.end(other);
+    assert.deepEqual(await bench.secrets.get('owner sessions'), before);
+    await bench.sessions.end(secret);
+    const after = await bench.secrets.get('owner sessions');
+    assert.notDeepEqual(after, before);
+    await bench.sessions.end(secret);
+    assert.deepEqual(await bench.secrets.get('owner sessions'), after);
+  });
+
   it('a code that was used, ran out or never was says which', async () => {
     const bench = new Bench();
     const [used, late] = [await bench.sessions.createLink(), await bench.sessions.createLink()];

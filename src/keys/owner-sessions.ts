@@ -107,10 +107,12 @@ export class OwnerSessions {
   /** Ends a session; harmless when it has ended. */
   async end(secret: string): Promise<void> {
     const hash = hashOf(secret);
-    await this.#change((book) => ({
-      book: { ...book, sessions: book.sessions.filter((session) => session.hash !== hash) },
-      result: undefined,
-    }));
+    await this.#change((book) => {
+      const sessions = book.sessions.filter((session) => session.hash !== hash);
+      // Anybody may send a secret, and one that opens nothing must not make us write.
+      const hasEnded = sessions.length < book.sessions.length;
+      return { book: hasEnded ? { ...book, sessions } : book, result: undefined };
+    });
   }
 
   get #now(): number {

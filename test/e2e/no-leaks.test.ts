@@ -233,6 +233,34 @@ async function useCommandLine(service: ServiceProcess, trip: Trip): Promise<void
   }
 }
 
+/** The owner signs in to the page and out again, and somebody tries with what is none. */
+async function signIn(service: ServiceProcess, trip: Trip): Promise<void> {
+  const ask = (method: 'POST' | 'DELETE', path: string, headers: Record<string, string>, body?: object) =>
+    request(`${service.url}${path}`, {
+      method,
+      headers,
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+  const link = await ask('POST', '/owner/links', { 'x-api-key': ownerTokenFor(trip) });
+  const { code } = (await link.body.json()) as { code: string };
+  const opened = await ask('POST', '/ui/session', {}, { code });
+  await opened.body.dump();
+  const cookie = String(opened.headers['set-cookie']).split(';')[0] ?? '';
+  const [, session = ''] = cookie.split('=');
+  assert.ok(code.length > 20 && session.length > 20);
+  for (const secret of [code, session]) trip.secrets.add(secret);
+  for (const [headers, body] of [
+    [{}, { code }],
+    [{}, { code: `${code}x`, more: session }],
+    [{ cookie, origin: 'http://other.example' }, { code }],
+  ] as const) {
+    const refused = await ask('POST', '/ui/session', headers, body);
+    trip.refusals.push(JSON.stringify(refused.headers) + (await refused.body.text()));
+    assert.ok(refused.statusCode >= 400);
+  }
+  await (await ask('DELETE', '/ui/session', { cookie, origin: service.url })).body.dump();
+}
+
 function find(where: string, text: string, secrets: Iterable<string>): void {
   for (const secret of secrets) {
     const at = text.indexOf(secret);
@@ -269,6 +297,7 @@ for (const level of ['silent', 'error', 'warn', 'info', 'debug']) {
     await sendEverythingWrong(app, trip);
     await useWebSocket(service, trip);
     await useOwnerRoutes(service, trip);
+    await signIn(service, trip);
     await useCommandLine(service, trip);
     for (const path of [
       '/status',
@@ -287,8 +316,8 @@ for (const level of ['silent', 'error', 'warn', 'info', 'debug']) {
     await service.start();
     assert.equal(await service.end('SIGTERM'), 0);
 
-    // 18 of requests, 8 of WebSockets, 8 of the owner's routes.
-    assert.ok(trip.refusals.length >= 34, `${trip.refusals.length}`);
+    // 18 of requests, 8 of WebSockets, 8 of the owner's routes, 3 of signing in.
+    assert.ok(trip.refusals.length >= 37, `${trip.refusals.length}`);
     // The app's own destination, and nothing else of its own words, is named to the app that was refused.
     for (const refusal of trip.refusals) find('a refusal', refusal, trip.secrets);
     find('stdout', service.written.stdout, trip.secrets);

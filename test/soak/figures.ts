@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 
 /** What a process uses, as the system sees it: nothing that the process itself would have to tell. */
 export interface ProcessFigures {
@@ -19,6 +20,8 @@ export interface ProcessFigures {
 export interface StoreFigures {
   readonly fileBytes: number;
   readonly walBytes: number;
+  /** Of the ledger: it grows with what happens, and its hashes are never deleted. */
+  readonly ledgerEntries: number;
 }
 
 /** Linux counts CPU time in hundredths, on every architecture that Node runs on. */
@@ -40,7 +43,18 @@ export function processFigures(pid: number): ProcessFigures {
 }
 
 export function storeFigures(file: string): StoreFigures {
-  return { fileBytes: sizeOf(file), walBytes: sizeOf(`${file}-wal`) };
+  using database = new DatabaseSync(file, { readOnly: true });
+  const row = database.prepare('SELECT max(entry) AS newest FROM ledger_entries').get();
+  // Of one log: the lower 40 bits are the place in it.
+  const ledgerEntries = Number(BigInt(Number(row?.newest ?? -1)) & 0xff_ffff_ffffn) + 1;
+  return { fileBytes: sizeOf(file), walBytes: sizeOf(`${file}-wal`), ledgerEntries };
+}
+
+/** What the ledger's tables take of the store's file. Reads all of them. */
+export function ledgerBytes(file: string): number {
+  using database = new DatabaseSync(file, { readOnly: true });
+  const row = database.prepare("SELECT sum(pgsize) AS bytes FROM dbstat WHERE name LIKE 'ledger%'").get();
+  return Number(row?.bytes ?? 0);
 }
 
 /**

@@ -13,7 +13,13 @@ import { parseArgs } from 'node:util';
 import { firstLineOf } from '../support/first-line.ts';
 import { TEST_FLAGS } from '../support/service.ts';
 import { TemporaryDirectory } from '../support/temporary-store.ts';
-import { type ProcessFigures, processFigures, type StoreFigures, storeFigures } from './figures.ts';
+import {
+  ledgerBytes,
+  type ProcessFigures,
+  processFigures,
+  type StoreFigures,
+  storeFigures,
+} from './figures.ts';
 import { laneDrawer, type SoakLane, soakLanes } from './lanes.ts';
 import { Load } from './load.ts';
 import { MixedDestination } from './mixed-destination.ts';
@@ -75,7 +81,8 @@ async function soak(): Promise<boolean> {
   await load.settled();
   await drained(load, destination);
 
-  const verdicts = judge(readings);
+  const ledgerEntryBytes = ledgerBytes(watch.store) / storeFigures(watch.store).ledgerEntries;
+  const verdicts = judge(readings, ledgerEntryBytes);
   printVerdicts(verdicts);
   const isWhole = await checkExports(load, destination);
   const isAlive = readings.every(({ healthMs }) => healthMs < HEALTH_MS_MAX);
@@ -238,14 +245,20 @@ function row(cells: readonly string[]): string {
 
 // -- verdict ----------------------------------------------------------------------------------------------------------
 
-function judge(readings: readonly Reading[]): SeriesVerdict[] {
-  const inMib = (name: string, key: 'rssBytes' | 'anonBytes' | 'fileBytes' | 'walBytes'): Series => ({
+/** @param ledgerEntryBytes what an entry of the ledger takes in the end: the hashes of what was erased stay for ever */
+function judge(readings: readonly Reading[], ledgerEntryBytes: number): SeriesVerdict[] {
+  const inMib = (name: string, bytesOf: (reading: Reading) => number): Series => ({
     name,
     unit: 'MiB',
-    values: readings.map((reading) => reading[key] / MIB),
+    values: readings.map((reading) => bytesOf(reading) / MIB),
     toleranceShare: 0.1,
     tolerance: 8,
   });
+  const ledgerOf = ({ ledgerEntries }: Reading): number => ledgerEntries * ledgerEntryBytes;
+  console.log(
+    `the ledger takes ${ledgerEntryBytes.toFixed(0)} bytes an entry, ` +
+      `${(ledgerOf(readings.at(-1) as Reading) / MIB).toFixed(1)} MiB in the end`,
+  );
   const counted = (name: string, key: 'handles' | 'threads'): Series => ({
     name,
     unit: '',
@@ -254,10 +267,10 @@ function judge(readings: readonly Reading[]): SeriesVerdict[] {
     tolerance: 16,
   });
   return [
-    inMib('RSS', 'rssBytes'),
-    inMib('anonymous memory', 'anonBytes'),
-    inMib('store file', 'fileBytes'),
-    inMib('write-ahead log', 'walBytes'),
+    inMib('RSS', ({ rssBytes }) => rssBytes),
+    inMib('anonymous memory', ({ anonBytes }) => anonBytes),
+    inMib('store file, less its ledger', (reading) => reading.fileBytes - ledgerOf(reading)),
+    inMib('write-ahead log', ({ walBytes }) => walBytes),
     counted('open handles', 'handles'),
     counted('threads', 'threads'),
   ].map(judgeSeries);
@@ -270,7 +283,7 @@ function printVerdicts(verdicts: readonly SeriesVerdict[]): void {
       value.toFixed(1),
     );
     console.log(
-      `${name.padEnd(18)} ${second} → ${third} ${unit}, at most ${most}; gain ${rise} of ${limit} allowed: ` +
+      `${name.padEnd(28)} ${second} → ${third} ${unit}, at most ${most}; gain ${rise} of ${limit} allowed: ` +
         (isFlat ? 'flat' : 'GROWS'),
     );
   }

@@ -58,6 +58,11 @@ describe('a one-time link', () => {
       const { status } = await fixture.ask('POST', '/ui/session', body, { token: null });
       assert.equal(status, 400, JSON.stringify(body));
     }
+    const padded = (bytes: number) => JSON.stringify({ code: used }).padEnd(bytes);
+    const of = (body: string) => fixture.ask('POST', '/ui/session', body, { token: null });
+    assert.equal((await of(padded(1_024))).status, 401);
+    const { status, json } = await of(padded(1_025));
+    assert.deepEqual([status, json.code], [413, 'payload_too_large']);
   });
 
   it('another site cannot sign this page in', async () => {

@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ExportError } from '../../export/errors.ts';
 import { awaitBody, JSON_CONTENT_TYPE } from '../awaited-body.ts';
-import type { HttpSettings } from '../http-settings.ts';
 import { readMembers } from '../json-body.ts';
 import { NO_SUCH_PATH } from '../problem.ts';
 import { sendJson, sendNothing } from '../reply.ts';
@@ -12,10 +11,11 @@ import { type GrantedSecret, requireOwnOrigin, type SessionKeeper } from './owne
 import { endedCookie, presentedSession, sessionCookie } from './session-cookie.ts';
 
 const PATH = '/ui/session';
+/** A code and its braces are 60. Anybody may send a body here, so it must not cost what an app's does. */
+const BODY_BYTES_MAX = 1_024;
 
 export interface SessionRoutesParts {
   readonly sessions: SessionKeeper;
-  readonly settings: HttpSettings;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -30,15 +30,16 @@ const NOT_OPENED = {
 
 /** Signing the owner's page in and out. Nothing here needs a token: a one-time code stands for one. */
 export function addSessionRoutes(app: FastifyInstance, parts: SessionRoutesParts): void {
-  const { sessions, settings, now } = parts;
+  const { sessions, now } = parts;
   app.post(
     PATH,
     {
+      bodyLimit: BODY_BYTES_MAX,
       onRequest: async (request, reply) => {
         refuseOtherSpelling(request);
         // A browser names the page that asks: another site is not to sign this one in. A program names none.
         if (request.headers.origin !== undefined) requireOwnOrigin(request.raw);
-        awaitBody(request.raw, reply, settings.bodyBytesMax);
+        awaitBody(request.raw, reply, BODY_BYTES_MAX);
       },
     },
     async (request, reply) => {
@@ -52,10 +53,11 @@ export function addSessionRoutes(app: FastifyInstance, parts: SessionRoutesParts
   app.delete(
     PATH,
     {
+      bodyLimit: BODY_BYTES_MAX,
       onRequest: async (request, reply) => {
         refuseOtherSpelling(request);
         if (presentedSession(request.raw) !== undefined) requireOwnOrigin(request.raw);
-        awaitBody(request.raw, reply, settings.bodyBytesMax);
+        awaitBody(request.raw, reply, BODY_BYTES_MAX);
       },
     },
     async (request, reply) => {

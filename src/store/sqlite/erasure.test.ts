@@ -267,6 +267,29 @@ describe('a purge', () => {
   });
 });
 
+describe('the texts of old entries of the ledger', () => {
+  it('give their room back when they are erased: what comes then makes the file no larger', () => {
+    using bench = new Bench();
+    const pages = (): number => bench.number("SELECT sum(pgsize) FROM dbstat WHERE name = 'ledger_entries'");
+    const fill = (): unknown => bench.insert(...Array.from({ length: 2_000 }, () => bench.newJob(1)));
+    fill();
+    const before = pages();
+    const hashes = bench.number('SELECT count(*) FROM ledger_entries');
+    const erase = {
+      kind: 'eraseLedger',
+      before: Date.UTC(2027, 0),
+      now: Date.UTC(2027, 0),
+      limit: 700,
+    } as const;
+    while (bench.run(erase));
+    assert.ok(bench.number('SELECT count(*) FROM ledger_entries') > hashes);
+    assert.ok(pages() < before / 4, `${before} → ${pages()}`);
+    const free = bench.number('SELECT freelist_count FROM pragma_freelist_count');
+    fill();
+    assert.ok(bench.number('SELECT freelist_count FROM pragma_freelist_count') < free);
+  });
+});
+
 function failWith(job: ClaimedJob, detail: string): Extract<Operation, { kind: 'settle' }> {
   const operation = settleWith(job, '');
   const failure = { code: 'malformed_response', detail } as const;

@@ -126,14 +126,23 @@ export class LedgerWriter {
       const end = this.#endOfOld(log, Number(erased), before + this.#clockMs, limit);
       if (end === null) continue;
       const first = log * LOG_ENTRIES_MAX;
-      this.#db
-        .prepare('UPDATE ledger_entries SET text = NULL WHERE entry >= ? AND entry < ?')
-        .run(first + Number(erased), first + end);
+      this.#eraseTexts(first + Number(erased), first + end);
       this.#db.prepare('UPDATE ledger_logs SET erased = ? WHERE id = ?').run(end, log);
       this.append(erasureEvent(log === this.#log.id ? null : String(origin), end), now);
       return true;
     }
     return false;
+  }
+
+  /**
+   * Leaves the hashes of a range of rows. They are deleted and written anew: what an UPDATE makes smaller stays on its
+   * page, and pages into which nothing is ever inserted would stay as good as empty.
+   */
+  #eraseTexts(from: number, to: number): void {
+    const rows = this.#db
+      .prepare('DELETE FROM ledger_entries WHERE entry >= ? AND entry < ? RETURNING entry, leaf_hash')
+      .all(from, to) as Row[];
+    for (const { entry, leaf_hash } of rows) this.#addEntry.run(Number(entry), null, leaf_hash as Uint8Array);
   }
 
   /** @returns whether the log has become longer */
