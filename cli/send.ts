@@ -1,4 +1,5 @@
 /** `export-service send`: exports JSON files, or NDJSON line by line. */
+import { createHash } from 'node:crypto';
 import { ExportClient, ExportClientError, ExportConnectionError } from '../client/index.ts';
 import { sleepDefault } from '../client/repeat.ts';
 import { type CommandIo, EXIT, type ExitCode } from '../src/command.ts';
@@ -12,6 +13,7 @@ import {
   readArguments,
   UsageError,
 } from '../src/config.ts';
+import { decode } from '../src/macaroon/codec.ts';
 import { Interruption } from './interruption.ts';
 import { type Format, type Input, type Item, itemsOf, openInput } from './send/items.ts';
 import { Journal, journalPath } from './send/journal.ts';
@@ -226,7 +228,8 @@ function openJournals(
   inputs: readonly Input[],
   { now }: SendParts,
 ): Disposable & { readonly all: readonly Journal[] } {
-  const errand = { to: plan.to, url: plan.url, attemptsMax: plan.attemptsMax };
+  const { to, url, attemptsMax, token } = plan;
+  const errand = { to, url, attemptsMax, client: clientIn(typeof token === 'string' ? token : token()) };
   const opened: Journal[] = [];
   const closeAll = (): void => {
     for (const journal of opened) journal[Symbol.dispose]();
@@ -246,6 +249,15 @@ function openJournals(
     throw error;
   }
   return { all: opened, [Symbol.dispose]: closeAll };
+}
+
+/** Whose token it is, hashed; null for what is no token. */
+function clientIn(token: string): string | null {
+  try {
+    return createHash('sha256').update(decode(token).identifier).digest('base64url');
+  } catch {
+    return null;
+  }
 }
 
 async function* errandsOf(inputs: readonly Input[], journals: readonly Journal[]): AsyncGenerator<Errand> {

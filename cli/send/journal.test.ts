@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { TemporaryDirectory } from '../../test/support/temporary-store.ts';
 import { type Errand, Journal, journalPath } from './journal.ts';
 
-const ERRAND: Errand = { to: 'https://a.example/in', url: 'http://127.0.0.1:8080', attemptsMax: null };
+const ERRAND: Errand = {
+  to: 'https://a.example/in',
+  url: 'http://127.0.0.1:8080',
+  attemptsMax: null,
+  client: 'app',
+};
 const DAY_MS = 24 * 3_600_000;
 
 class Desk implements Disposable {
@@ -91,6 +96,10 @@ test('a journal of another errand is not gone on with', () => {
   assert.throws(() => desk.open({ to: 'https://b.example/in' }), /--to https:\/\/a\.example\/in.*--fresh/);
   assert.throws(() => desk.open({ url: 'http://x' }), /--url http:\/\/127\.0\.0\.1:8080/);
   assert.throws(() => desk.open({ attemptsMax: 1 }), /--attempts-max left out/);
+  for (const client of ['another', null])
+    assert.throws(() => desk.open({ client }), /with the token of another app/);
+  Journal.forget(desk.path);
+  desk.open({ client: 'another' });
 });
 
 test('half a last line counts for nothing, and the next one begins a line of its own', () => {
@@ -113,11 +122,13 @@ test('a run that was killed while it wrote the first line has begun nothing', ()
 
 test('what is no journal is left alone', () => {
   using desk = new Desk();
-  for (const text of ['hello\n', '{"journal":"other"}\n', '[]\n', '1\n']) {
+  for (const text of ['hello\n', 'no line at all', '{"steps":1}', '{"journal":"other"}\n', '[]\n', '1\n']) {
     writeFileSync(desk.path, text);
     assert.throws(() => desk.open(), /is no journal of this command/);
+    assert.throws(() => Journal.forget(desk.path), /is no journal of this command/);
     assert.equal(readFileSync(desk.path, 'utf8'), text);
   }
+  rmSync(desk.path);
   Journal.forget(desk.path);
   desk.open();
   for (const line of ['nonsense', '["accepted",5,1,"id"]', '{"a":1}']) {
@@ -137,9 +148,12 @@ test('after a day, what nobody heard of is not sent again; everything that is kn
   assert.equal(desk.open().begin(0, '1').entry.id, 'id');
 
   desk.open().begin(1, '2');
-  desk.now += DAY_MS - 11 * 60_000;
+  desk.now += DAY_MS / 2;
+  // What another run does meanwhile makes the key no younger.
+  desk.open().begin(2, '3');
+  desk.now += DAY_MS / 2 - 3_600_000 - 1;
   desk.open();
-  desk.now += 60_000;
+  desk.now += 1;
   assert.throws(() => desk.open(), /more than a day old, and of 1 of its exports \(number 2\)/);
 });
 

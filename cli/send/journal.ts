@@ -6,6 +6,8 @@ export interface Errand {
   readonly to: string;
   readonly url: string;
   readonly attemptsMax: number | null;
+  /** Whose token it is, hashed: the service knows an idempotency key for each client by itself. Null: nobody can tell. */
+  readonly client: string | null;
 }
 
 /** What is known of one export of the input. */
@@ -13,15 +15,19 @@ export interface Entry {
   readonly hash: string;
   /** How often it was begun anew, because it had ended badly. */
   readonly round: number;
+  /** When it was begun, in milliseconds since 1970. */
+  readonly begunAt: number;
   /** Null while it is not known whether the service has it. */
   readonly id: string | null;
   readonly end: 'delivered' | 'failed' | 'refused' | null;
 }
 
-/** How long the service remembers a key, less what a submission may take with all its repeats. */
-const KEY_LIFE_MS = 24 * 3_600_000 - 10 * 60_000;
+/** How long the service remembers a key, a day, less what a submission may take with all its repeats. */
+const KEY_LIFE_MS = 23 * 3_600_000;
 const KIND = 'export-service send';
-const VERSION = 1;
+const VERSION = 2;
+/** How every journal begins: no other file is written to, or removed. */
+const BEGINNING = `{"journal":"${KIND}","version":`;
 
 interface Head extends Errand {
   readonly journal: typeof KIND;
@@ -75,15 +81,15 @@ export class Journal implements Disposable {
    * @throws Error in words, when it belongs to another errand, is none, or is too old for what it leaves open
    */
   static open(path: string, errand: Errand, now: () => number): Journal {
-    const text = readIfThere(path);
+    const text = readOurs(path);
     // A run that was killed while it wrote the first line has begun nothing.
     if (text === null || !text.includes('\n')) return Journal.#begin(path, errand, now);
     const whole = text.slice(0, text.lastIndexOf('\n') + 1);
     const [first = '', ...lines] = whole.trimEnd().split('\n');
     const head = readHead(path, first);
     refuseOtherErrand(path, head, errand);
-    const { entries, lastAt } = readLines(path, lines);
-    refuseForgotten(path, entries, now() - lastAt);
+    const entries = readLines(path, lines);
+    refuseForgotten(path, entries, now() - KEY_LIFE_MS);
     const file = openSync(path, 'r+');
     // Half a line at the end was never acted on.
     ftruncateSync(file, Buffer.byteLength(whole));
@@ -91,9 +97,13 @@ export class Journal implements Disposable {
     return new Journal(path, head, entries, openSync(path, 'a'), now);
   }
 
-  /** Removes the journal at `path`, if there is one. */
+  /**
+   * Removes the journal at `path`, if there is one.
+   *
+   * @throws Error when another file is there
+   */
   static forget(path: string): void {
-    rmSync(path, { force: true });
+    if (readOurs(path) !== null) rmSync(path, { force: true });
   }
 
   static #begin(path: string, errand: Errand, now: () => number): Journal {
@@ -122,8 +132,9 @@ export class Journal implements Disposable {
     }
     const isOver = known?.end === 'failed' || known?.end === 'refused';
     if (known !== undefined && !isOver) return { entry: known, key: this.#key(index, known) };
-    const entry: Entry = { hash, round: known === undefined ? 0 : known.round + 1, id: null, end: null };
-    this.#write(['begun', index, this.#now(), entry.hash, entry.round], entry);
+    const round = known === undefined ? 0 : known.round + 1;
+    const entry: Entry = { hash, round, begunAt: this.#now(), id: null, end: null };
+    this.#write(['begun', index, entry.begunAt, entry.hash, entry.round], entry);
     return { entry, key: this.#key(index, entry) };
   }
 
@@ -172,13 +183,17 @@ function newHead(errand: Errand): Head {
   return { journal: KIND, version: VERSION, ...errand, seed: randomBytes(32).toString('base64url') };
 }
 
-function readIfThere(path: string): string | null {
+/** The text of a journal, perhaps not all of its first line; null when there is no file. */
+function readOurs(path: string): string | null {
+  let text: string;
   try {
-    return readFileSync(path, 'utf8');
+    text = readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
+  if (text.startsWith(BEGINNING) || BEGINNING.startsWith(text)) return text;
+  throw notOurs(path);
 }
 
 function readHead(path: string, line: string): Head {
@@ -189,6 +204,11 @@ function readHead(path: string, line: string): Head {
 }
 
 function refuseOtherErrand(path: string, head: Head, errand: Errand): void {
+  if (head.client !== errand.client)
+    throw new Error(
+      `${path} tells about a run that was interrupted, with the token of another app. With this one the service would ` +
+        'take everything for new. Give that token to go on with it, or --fresh to forget it and send everything.',
+    );
   for (const [name, flag] of [
     ['to', '--to'],
     ['url', '--url'],
@@ -202,21 +222,19 @@ function refuseOtherErrand(path: string, head: Head, errand: Errand): void {
   }
 }
 
-function readLines(path: string, lines: readonly string[]): { entries: Map<number, Entry>; lastAt: number } {
+function readLines(path: string, lines: readonly string[]): Map<number, Entry> {
   const entries = new Map<number, Entry>();
-  let lastAt = 0;
   for (const text of lines) {
     const line = parseLine(path, text) as Line;
     if (!Array.isArray(line) || typeof line[1] !== 'number' || typeof line[2] !== 'number')
       throw notOurs(path);
-    lastAt = Math.max(lastAt, line[2]);
     entries.set(line[1], entryAfter(path, line, entries.get(line[1])));
   }
-  return { entries, lastAt };
+  return entries;
 }
 
 function entryAfter(path: string, line: Line, before: Entry | undefined): Entry {
-  if (line[0] === 'begun') return { hash: line[3], round: line[4], id: null, end: null };
+  if (line[0] === 'begun') return { hash: line[3], round: line[4], begunAt: line[2], id: null, end: null };
   if (before === undefined) throw notOurs(path);
   if (line[0] === 'accepted') return { ...before, id: line[3] };
   return { ...before, end: line[0] };
@@ -226,9 +244,10 @@ function entryAfter(path: string, line: Line, before: Entry | undefined): Entry 
  * After a day the service may have forgotten the keys: what was submitted without our hearing of it would be queued
  * once more.
  */
-function refuseForgotten(path: string, entries: ReadonlyMap<number, Entry>, ageMs: number): void {
-  if (ageMs < KEY_LIFE_MS) return;
-  const open = [...entries].filter(([, { id, end }]) => id === null && end === null);
+function refuseForgotten(path: string, entries: ReadonlyMap<number, Entry>, before: number): void {
+  const open = [...entries].filter(
+    ([, { id, end, begunAt }]) => id === null && end === null && begunAt <= before,
+  );
   if (open.length === 0) return;
   const numbers = open.slice(0, 5).map(([index]) => index + 1);
   throw new Error(

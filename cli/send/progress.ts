@@ -61,7 +61,7 @@ export class ProgressLine implements Disposable {
     this.#sample(now, this.#progress);
     this.#drawnAt = now;
     this.#isDrawn = true;
-    const columns = (this.#output.columns ?? COLUMNS_DEFAULT) - 1;
+    const columns = (this.#output.columns || COLUMNS_DEFAULT) - 1;
     this.#output.write(`\r${this.#line(this.#progress, columns)}\x1b[K`);
   }
 
