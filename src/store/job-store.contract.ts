@@ -602,6 +602,35 @@ export function describeJobStore(name: string, open: OpenStore): void {
       assert.deepEqual((await store.get([claimed.id]))[0]?.result, busy);
     });
 
+    promises(
+      'a job that is too old is given to nobody, though nobody has come by to end it',
+      async (store) => {
+        const [old, tried, young] = [newJob(), newJob(), newJob({ expiresAt: OLD + 5 })];
+        await insert(store, tried);
+        const [first] = (await claim(store, LANE, 1, NOW)).jobs;
+        const busy: JobResult = { kind: 'answer', answer: { status: 503, body: 'busy', truncated: false } };
+        await store.settle({ ...wait(first, NOW + HOUR), result: busy }, request(0, NOW));
+        await insert(store, old, young);
+        const given = async (now: number) => (await claim(store, LANE, 9, now)).jobs.map(({ id }) => id);
+        const heard: string[] = [];
+        store.onChange((ids) => heard.push(...ids));
+        assert.deepEqual(await given(OLD), [young.id]);
+        assert.deepEqual(new Set(heard), new Set([old.id, tried.id, young.id]));
+        const jobs = await store.get([old.id, tried.id]);
+        assert.deepEqual(
+          jobs.map((job) => [job?.state, job?.finishedAt]),
+          [
+            ['undeliverable', OLD],
+            ['undeliverable', OLD],
+          ],
+        );
+        const [result] = jobs.map((job) => job?.result);
+        assert.equal(result?.kind === 'failure' && result.failure.code, 'expired');
+        assert.deepEqual(jobs[1]?.result, busy);
+        assert.equal(await store.payload(old.id), null);
+      },
+    );
+
     promises('a job that is being sent does not end by its age', async (store) => {
       const [claimed] = await claimNew(store);
       assert.equal((await store.expire(at(OLD), 10)).ended, 0);

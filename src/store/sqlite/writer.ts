@@ -503,13 +503,17 @@ export class SqliteWriter {
     return rows.map((row) => Number((row as Row).seq));
   }
 
-  /** Null for a job whose data a damaged store has lost, or cannot open: it ends, and those behind it go on. */
+  /**
+   * Null for a job whose age is over, though nobody has come by to end it, or whose data a damaged store has lost or cannot
+   * open: it ends, and those behind it go on.
+   */
   #claimJob(seq: number, lane: Lane, laneId: number, now: Now, leaseExpiresAt: number): ClaimedJob | null {
     const row = this.#sql.findClaimable.get(seq) as Row;
     const before = toProgress(row);
-    const data = openPayload(this.#open.vault, row, lane);
+    const isTooOld = now.steady >= this.#endsAt(row);
+    const data = isTooOld ? null : openPayload(this.#open.vault, row, lane);
     if (data === null) {
-      this.#save(row, before, expire(before, now, DATA_LOST), now.wall);
+      this.#save(row, before, isTooOld ? expire(before, now) : expire(before, now, DATA_LOST), now.wall);
       return null;
     }
     const lease = newLease();
@@ -550,11 +554,15 @@ export class SqliteWriter {
   }
 
   /** What would be tried again ends if its age is over by now, unless the owner holds it: nothing held ages. */
-  #unlessTooOld(job: Progress, { lane: laneId, expires_at: expiresAt }: Row, now: Now): Progress {
-    const lane = Number(laneId);
-    const endsAt = Math.max(Number(expiresAt), this.#lanes.notExpiredBefore(lane));
-    if (job.state !== 'waiting' || now.steady < endsAt || this.#lanes.rulesOf(lane).hold !== null) return job;
+  #unlessTooOld(job: Progress, row: Row, now: Now): Progress {
+    const isHeld = this.#lanes.rulesOf(Number(row.lane)).hold !== null;
+    if (job.state !== 'waiting' || now.steady < this.#endsAt(row) || isHeld) return job;
     return expire(job, now);
+  }
+
+  /** When the age of a job is over, in steady time. */
+  #endsAt({ lane, expires_at: expiresAt }: Row): number {
+    return Math.max(Number(expiresAt), this.#lanes.notExpiredBefore(Number(lane)));
   }
 
   #saveAnswer(row: Row, before: Progress, { result }: Progress): void {
