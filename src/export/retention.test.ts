@@ -92,9 +92,9 @@ describe('deleting old results', () => {
 });
 
 describe('ending old exports', () => {
-  const delayOf = async (ended: number, nextAt: number | null): Promise<number> => {
+  const delayOf = async (ended: number, nextAt: number | null, ageMsMax = 1e9): Promise<number> => {
     const clock = new ManualClock(10_000);
-    return endOldExports({ expire: async () => ({ ended, nextAt }) }, clock);
+    return endOldExports({ expire: async () => ({ ended, nextAt }) }, clock, ageMsMax);
   };
 
   it('looks again when the next one is due, at once after a full step, and every minute at least', async () => {
@@ -103,6 +103,12 @@ describe('ending old exports', () => {
     assert.equal(await delayOf(3, 12_000), 2_000);
     assert.equal(await delayOf(3, 9_000), 50);
     assert.equal(await delayOf(3, 1e9), 60_000);
+  });
+
+  it('looks again as soon as what comes meanwhile may be too old', async () => {
+    assert.equal(await delayOf(0, null, 4_000), 4_000);
+    assert.equal(await delayOf(0, 50_000, 4_000), 4_000);
+    assert.equal(await delayOf(0, null, 1), 50);
   });
 });
 

@@ -132,11 +132,18 @@ export class Purge {
 /**
  * A step of ending exports that are too old to be tried again.
  *
+ * @param ageMsMax how old they may be
  * @returns how long to wait before the next step, in milliseconds
  */
-export async function endOldExports(store: Pick<JobStore, 'expire'>, clock: Clock): Promise<number> {
+export async function endOldExports(
+  store: Pick<JobStore, 'expire'>,
+  clock: Clock,
+  ageMsMax: number,
+): Promise<number> {
   const now = { wall: clock.now(), steady: clock.steady() };
   const { ended, nextAt } = await store.expire(now, STEP_JOBS);
   if (ended === STEP_JOBS) return STEP_PAUSE_MS;
-  return nextAt === null ? INTERVAL_MS : Math.min(Math.max(nextAt - now.steady, STEP_PAUSE_MS), INTERVAL_MS);
+  // What comes meanwhile may be over sooner than what is known now.
+  const soonest = nextAt === null ? ageMsMax : Math.min(nextAt - now.steady, ageMsMax);
+  return Math.min(Math.max(soonest, STEP_PAUSE_MS), INTERVAL_MS);
 }

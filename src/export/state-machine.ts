@@ -164,7 +164,7 @@ export function requestCancel(job: Progress): Progress {
 
 const EXPIRED: JobResult = {
   kind: 'failure',
-  failure: { code: 'expired', detail: 'It was not sent before its time was over (--age-max).' },
+  failure: { code: 'expired', detail: 'Its time was over before it was delivered (--age-max).' },
 };
 
 /** Its data is gone from a damaged store, or was changed there: it must not stand in the way of the others. */

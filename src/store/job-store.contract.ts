@@ -531,6 +531,24 @@ export function describeJobStore(name: string, open: OpenStore): void {
       );
     });
 
+    promises(
+      'that is well again gets what had failed too, however far ahead its next attempt was',
+      async (store) => {
+        const jobs = [newJob(), newJob(), newJob()];
+        await insert(store, ...jobs);
+        const [first, second] = (await claim(store, LANE, 2, NOW)).jobs;
+        await store.settle(down(first, NOW + 5_000), request(0, NOW));
+        await store.settle(down(second, NOW + HOUR), request(0, NOW));
+        const [asking] = (await claim(store, LANE, 1, NOW + 5_000)).jobs;
+        assert.equal(asking?.id, jobs[0]?.id);
+        const { next } = await store.settle(up(asking), request(5, NOW + 5_001));
+        assert.deepEqual(
+          next.jobs.map(({ id }) => id),
+          jobs.slice(1).map(({ id }) => id),
+        );
+      },
+    );
+
     promises('that fails several attempts together is paused once', async (store) => {
       await insert(store, newJob(), newJob(), newJob());
       const { jobs } = await claim(store, LANE, 2, NOW);
