@@ -62,7 +62,7 @@ const BY = { by: orNull(name) };
 const EXCHANGE = {
   /** The address connected to; null when none was. */
   address: orNull(address),
-  /** SHA-256 of the certificate that the destination showed; null without TLS. */
+  /** SHA-256 of the certificate that the destination showed, also of one that was refused; null when it showed none. */
   tls_fingerprint: orNull(fingerprint),
   /** Of the destination's answer; null when there was none. */
   status: orNull(status),
