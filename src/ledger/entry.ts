@@ -138,10 +138,11 @@ const KINDS = {
     public_key: orNull(text(512)),
     ...BY,
   },
-  /** New exports that a rule or the service's settings refused: those alike within a minute. */
+  /** New exports that a rule refused, or a setting that says where none may go: those alike within a minute. */
   refused: {
     minute: isTime,
     code,
+    /** Null when a setting refused them, and when `others` is true. */
     rule: orNull(uuid),
     app: orNull(name),
     destination: orNull(name),
