@@ -134,7 +134,12 @@ const KINDS = {
   /** A key of ours came or went. `public_key` only of those that have one. */
   key: {
     purpose: oneOf('root', 'signing', 'ledger', 'master'),
-    change: oneOf('made', 'fetched', 'rotated', 'dropped', 'retired'),
+    /**
+     * Came: `made` by the service, `fetched` from the arbiter, `given` by a setting, `resumed` as what a setting had put
+     * aside at an earlier start, `rotated` in the place of another. Went: `dropped` by the owner, `retired` when its time
+     * was over, others took its place, or a start found other keys set.
+     */
+    change: oneOf('made', 'fetched', 'rotated', 'dropped', 'retired', 'given', 'resumed'),
     public_key: orNull(text(512)),
     ...BY,
   },
