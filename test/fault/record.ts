@@ -25,7 +25,7 @@ export const NO_RECORD: Record = { exports: new Map(), isErased: true, logs: 0 }
 
 /** What does not hold of the ledger as a death has left it, by the checkpoint that was kept beside the store. */
 export async function flawsOf(dataDir: string, path: string): Promise<string[]> {
-  await using source = await openStoreSource({ dataDir, store: { kind: 'sqlite', path }, checkpointTo: [] });
+  await using source = await openStoreSource({ dataDir, store: { kind: 'sqlite', path } });
   const report = await verifyLedger(source, { checkpoints: [], key: null });
   return [
     ...report.problems,
