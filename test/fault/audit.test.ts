@@ -91,7 +91,7 @@ it('what the service’s own ledger says and did not happen is a wrong, and so i
   const record = (exports: [string, RecordedExport][]) => ({
     exports: new Map(exports),
     rules: [],
-    starts: 1,
+    kinds: [],
     isErased: false,
     logs: 1,
   });

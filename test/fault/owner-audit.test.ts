@@ -54,7 +54,7 @@ function wrongsOf(given: Case): string[] {
   const recorded = new Map(exports.map(([id, each]) => [id, { ...NOTHING, ...each }]));
   const evidence: OwnerEvidence = {
     acts,
-    record: { exports: recorded, rules, starts: 1, isErased, logs: 1 },
+    record: { exports: recorded, rules, kinds: [], isErased, logs: 1 },
     ledger: { jobs: new Map(jobs.map((id) => [id, {} as LedgerJob])), rules: new Set(there) },
     hasDeleted,
   };

@@ -9,7 +9,7 @@ import { FIRST_ORIGIN, signerOf } from '../support/ledger/beginning.ts';
 import { SAMPLES } from '../support/ledger/sample-events.ts';
 import { WriterBench } from '../support/writer-bench.ts';
 import { type LedgerJob, readLedger } from './ledger.ts';
-import { compareRecord, flawsOf, type RecordedExport, readRecord } from './record.ts';
+import { compareRecord, flawsOf, type RecordedExport, readRecord, startWrongs } from './record.ts';
 
 const ID = '019ab3f2-7c00-7000-8000-000000000001';
 const OTHER = '019ab3f2-7c00-7000-8000-000000000002';
@@ -39,7 +39,7 @@ function wrongsOf(
   isErased = false,
 ): string[] {
   const exports = new Map(recorded === null ? [] : [[ID, { ...RECORDED, ...recorded }]]);
-  return compareRecord({ ...DELIVERED, ...job }, { exports, rules: [], starts: 1, isErased, logs: 1 });
+  return compareRecord({ ...DELIVERED, ...job }, { exports, rules: [], kinds: [], isErased, logs: 1 });
 }
 
 describe('the ledger and the store', () => {
@@ -95,6 +95,29 @@ describe('the ledger and the store', () => {
   });
 });
 
+describe('the entries of a life', () => {
+  it('begin with its one start, if it got so far', () => {
+    for (const kinds of [
+      ['start'],
+      ['log', 'key', 'start', 'key', 'accepted'],
+      ['key', 'start', 'outcome'],
+    ] as const)
+      assert.deepEqual(startWrongs(kinds, true), [], kinds.join());
+    assert.deepEqual(startWrongs([], false), []);
+    assert.deepEqual(startWrongs(['key', null], true), []);
+  });
+
+  it('are wrong without a start, with another one, or with something before it', () => {
+    for (const [kinds, wasReady, wrong] of [
+      [[], true, /no start/],
+      [['accepted'], false, /no start/],
+      [['start', 'accepted', 'start'], true, /2 starts/],
+      [['key', 'attempt', 'start'], true, /attempt before the start/],
+    ] as const)
+      assert.match(startWrongs(kinds, wasReady).join(), wrong);
+  });
+});
+
 describe('a store that a service has left', () => {
   /** One export delivered, and another one that waits; and a checkpoint of it all beside the store. */
   function left(): WriterBench & { readonly dataDir: string } {
@@ -113,7 +136,8 @@ describe('a store that a service has left', () => {
     assert.deepEqual(await flawsOf(bench.dataDir, bench.path), []);
     const record = readRecord(bench.path);
     const jobs = [...readLedger(bench.path).jobs.values()];
-    assert.deepEqual([jobs.length, record.starts, record.logs], [2, 1, 1]);
+    assert.deepEqual([jobs.length, record.logs], [2, 1]);
+    assert.deepEqual(record.kinds, ['log', 'start', 'accepted', 'accepted', 'attempt', 'outcome']);
     assert.deepEqual(
       jobs.flatMap((job) => compareRecord(job, record)),
       [],

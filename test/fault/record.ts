@@ -1,7 +1,7 @@
 /** The ledger of a store under test: whether it holds, and whether it tells what happened and nothing else. */
 import { openStoreSource } from '../../cli/ledger/store-source.ts';
 import { verifyLedger } from '../../cli/ledger/verification.ts';
-import { type EventOf, type LedgerEntry, parseEntry } from '../../src/ledger/entry.ts';
+import { type EntryKind, type EventOf, type LedgerEntry, parseEntry } from '../../src/ledger/entry.ts';
 import { openLedgerFile } from '../../src/store/sqlite/ledger-file.ts';
 import type { LedgerAttempt, LedgerJob } from './ledger.ts';
 
@@ -17,8 +17,8 @@ export interface Record {
   readonly exports: ReadonlyMap<string, RecordedExport>;
   /** Changes of rules, in their order. */
   readonly rules: readonly EventOf<'rule'>[];
-  /** How often the service began to run. */
-  readonly starts: number;
+  /** Of every entry, in the order of the log; null for one whose text was erased. */
+  readonly kinds: readonly (EntryKind | null)[];
   /** Whether texts were erased as their time was over: then something may be missing. */
   readonly isErased: boolean;
   /** How many logs there are: no kill makes another one. */
@@ -26,7 +26,7 @@ export interface Record {
 }
 
 /** Of a store that could not be made. */
-export const NO_RECORD: Record = { exports: new Map(), rules: [], starts: 0, isErased: true, logs: 0 };
+export const NO_RECORD: Record = { exports: new Map(), rules: [], kinds: [], isErased: true, logs: 0 };
 
 /** What does not hold of the ledger as a death has left it, by the checkpoint that was kept beside the store. */
 export async function flawsOf(dataDir: string, path: string): Promise<string[]> {
@@ -47,7 +47,7 @@ export function readRecord(path: string): Record {
   using reader = openLedgerFile(path);
   const exports = new Map<string, RecordedExport>();
   const rules: EventOf<'rule'>[] = [];
-  let starts = 0;
+  const kinds: (EntryKind | null)[] = [];
   let isErased = false;
   const of = (id: string): RecordedExport => {
     const known = exports.get(id) ?? { taken: [], attempts: [], cancels: [], outcomes: [] };
@@ -60,16 +60,17 @@ export function readRecord(path: string): Record {
     if (entry.kind === 'cancel') of(entry.export).cancels.push(entry);
     if (entry.kind === 'outcome') of(entry.export).outcomes.push(entry);
     if (entry.kind === 'rule') rules.push(entry);
-    if (entry.kind === 'start') starts += 1;
   };
   const logs = reader.logs();
   for (const { id } of logs) {
     for (const { text } of reader.each(id)) {
       isErased ||= text === null;
-      if (text !== null) take(parseEntry(text));
+      const entry = text === null ? null : parseEntry(text);
+      kinds.push(entry?.kind ?? null);
+      if (entry !== null) take(entry);
     }
   }
-  return { exports, rules, starts, isErased, logs: logs.length };
+  return { exports, rules, kinds, isErased, logs: logs.length };
 }
 
 /** Where the ledger and the store do not say the same of an export that the store knows. */
@@ -114,6 +115,22 @@ export function compareRecord(job: LedgerJob, record: Record): string[] {
     );
   }
   return wrongs;
+}
+
+/**
+ * What is wrong with the entries of one life: it begins with its start, but for keys that wait for it and the first entry of
+ * a log, and has no other one. Where texts were erased nobody knows.
+ *
+ * @param kinds of these entries alone
+ * @param wasReady whether the life got as far as accepting connections
+ */
+export function startWrongs(kinds: Record['kinds'], wasReady: boolean): string[] {
+  if (kinds.includes(null)) return [];
+  const starts = kinds.filter((kind) => kind === 'start').length;
+  const first = kinds.find((kind) => kind !== 'key' && kind !== 'log');
+  if (starts > 1) return [`the ledger tells of ${starts} starts of one life`];
+  if (starts === 0 && (wasReady || first !== undefined)) return ['the ledger tells of no start of a life'];
+  return starts === 1 && first !== 'start' ? [`the ledger tells of ${first} before the start`] : [];
 }
 
 /** At once, or with a request for it, whatever came of that. */

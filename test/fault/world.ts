@@ -3,7 +3,7 @@ import { countUnfinished, readLedger } from './ledger.ts';
 import { compareOwner } from './owner-audit.ts';
 import { Random } from './random.ts';
 import { Ration } from './ration.ts';
-import { compareRecord, flawsOf, type Record as LedgerRecord, readRecord } from './record.ts';
+import { compareRecord, flawsOf, type Record as LedgerRecord, readRecord, startWrongs } from './record.ts';
 import { RecordingDestination } from './recording-destination.ts';
 import type { Report } from './report.ts';
 import type { InnerStep, KillOrder, StartStep, Step } from './steps.ts';
@@ -63,8 +63,8 @@ class World implements AsyncDisposable {
   readonly #wrongs: string[] = [];
   #hasDeleted = false;
   #workload: Workload | null = null;
-  /** Starts that the ledger told of after the last death. */
-  #starts = 0;
+  /** Entries that the ledger had after the last death. */
+  #entries = 0;
 
   private constructor(seed: string, destination: RecordingDestination) {
     this.#seed = seed;
@@ -91,7 +91,7 @@ class World implements AsyncDisposable {
     const submitted = workload.run();
     first.kill('random');
     await first.ended;
-    this.#auditStarts(readRecord(this.#victim.storePath), true);
+    this.#auditStart(readRecord(this.#victim.storePath), true);
     for (const [index, step] of steps.entries())
       await this.#dieAt(step, new Random(this.#seed, 'death', index));
     await this.#end(workload, submitted);
@@ -135,16 +135,13 @@ class World implements AsyncDisposable {
       ...(record.logs === 1 ? [] : [`there are ${record.logs} logs, and nothing was restored`]),
     ];
     this.#wrongs.push(...wrongs.map((wrong) => `after a death at "${step}": ${wrong}`));
-    if (step === 'deletion') this.#starts = record.starts;
-    else this.#auditStarts(record, wasReady, step);
+    this.#auditStart(record, wasReady, step);
   }
 
-  /** One more for each life that was ready; one that died before may have got as far as recording its start. */
-  #auditStarts(record: LedgerRecord, wasReady: boolean, step = 'the first start'): void {
-    const more = record.starts - this.#starts;
-    this.#starts = record.starts;
-    if (more === 1 || (more === 0 && !wasReady)) return;
-    this.#wrongs.push(`after a death at "${step}": the ledger tells of ${more} starts of one life`);
+  #auditStart({ kinds }: LedgerRecord, wasReady: boolean, step = 'the first start'): void {
+    const wrongs = startWrongs(kinds.slice(this.#entries), wasReady);
+    this.#entries = kinds.length;
+    this.#wrongs.push(...wrongs.map((wrong) => `after a death at "${step}": ${wrong}`));
   }
 
   #killBeforeAnswer(life: Life, nth: number): void {
@@ -218,7 +215,7 @@ class World implements AsyncDisposable {
       acts: this.#workload?.ownerActs ?? [],
       hasDeleted: this.#hasDeleted,
     };
-    this.#auditStarts(evidence.record, true, 'the end');
+    this.#auditStart(evidence.record, true, 'the end');
     const found = audit(evidence);
     return {
       kills: this.#kills,
