@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { ExportClient } from '../client/index.ts';
 import { type App, createApp } from '../src/app.ts';
 import { parseConfig } from '../src/config.ts';
-import { openCheckpoint } from '../src/ledger/checkpoint.ts';
+import { openCheckpoint, readUnverifiedCheckpoint } from '../src/ledger/checkpoint.ts';
 import { parseEntry } from '../src/ledger/entry.ts';
 import { parseVerifierKey } from '../src/ledger/note-key.ts';
 import { rootOfInclusion } from '../src/ledger/proof.ts';
@@ -27,6 +27,9 @@ const data = ['--data-dir', directory.path];
 const store = directory.file('exports.db');
 const headFile = join(directory.path, 'ledger.head');
 const kept = directory.file('kept.head');
+/** Where the service keeps each checkpoint too. */
+const elsewhere = new TemporaryDirectory();
+const mirror = elsewhere.file('ledger.head');
 let destination: TestDestination;
 let app: App;
 
@@ -41,7 +44,7 @@ async function exportAs(client: string, count: number): Promise<void> {
 
 /** The service, while the commands run. */
 async function start(): Promise<void> {
-  const config = parseConfig(['--port', '0', ...data, ...TEST_FLAGS], {});
+  const config = parseConfig(['--port', '0', ...data, ...TEST_FLAGS, '--checkpoint-to', mirror], {});
   app = await createApp(config, createLog('error', capturedIo().stderr));
 }
 
@@ -59,6 +62,7 @@ after(async () => {
   await app[Symbol.asyncDispose]();
   await destination.close();
   directory[Symbol.dispose]();
+  elsewhere[Symbol.dispose]();
 });
 
 const overStore = (words: string[]) => runMain([...words, ...data]);
@@ -106,6 +110,23 @@ for (const [way, run] of Object.entries(WAYS)) {
       const report = JSON.parse(checked.stdout);
       assert.equal(report.sound, true);
       assert.ok(report.logs[0].checkpoints.some(({ where }: { where: string }) => where === kept));
+    });
+
+    it('verify reads what the service keeps with --checkpoint-to, named as that or as --checkpoint', async () => {
+      for (const [flag, file] of [
+        ['--checkpoint-to', mirror],
+        ['--checkpoint', mirror],
+        ['--checkpoint-to', `https://127.0.0.1:1/, ${mirror}`],
+      ] as const) {
+        const { code, stdout } = await run(['ledger', 'verify', flag, file, '--json']);
+        assert.equal(code, 0, stdout);
+        const [log] = JSON.parse(stdout).logs;
+        const found = log.checkpoints.find(({ where }: { where: string }) => where === mirror);
+        assert.equal(found?.size, readUnverifiedCheckpoint(readFileSync(mirror, 'utf8')).size);
+        assert.ok(found.size > 15);
+      }
+      const none = await run(['ledger', 'verify', '--checkpoint-to', elsewhere.file('nothing')]);
+      assert.equal(none.code, 0, 'a place may be away');
     });
 
     it('verify with the key of another says so', async () => {
@@ -176,7 +197,7 @@ for (const [way, run] of Object.entries(WAYS)) {
 
 describe('ledger verify', () => {
   /** A copy of the store in a folder of its own, tampered with. */
-  async function verifyTampered(sql: string, checkpoint = kept) {
+  async function verifyTampered(sql: string, ...outside: string[]) {
     using copy = new TemporaryDirectory();
     const path = copy.file('exports.db');
     {
@@ -187,7 +208,7 @@ describe('ledger verify', () => {
       using db = new DatabaseSync(path);
       db.exec(sql);
     }
-    return await runMain(['ledger', 'verify', '--data-dir', copy.path, '--checkpoint', checkpoint]);
+    return await runMain(['ledger', 'verify', '--data-dir', copy.path, ...outside]);
   }
   const ENTRY = 1_099_511_627_776;
 
@@ -219,11 +240,23 @@ describe('ledger verify', () => {
     ],
   ] as const) {
     it(`names what was ${what}`, async () => {
-      const { code, stdout } = await verifyTampered(sql);
-      assert.equal(code, 1);
-      assert.match(stdout, named);
+      for (const outside of [
+        ['--checkpoint', kept],
+        ['--checkpoint-to', mirror],
+      ]) {
+        const { code, stdout } = await verifyTampered(sql, ...outside);
+        assert.equal(code, 1);
+        assert.match(stdout, named);
+      }
     });
   }
+
+  it('does not see that the end was cut off by what lies with the store alone', async () => {
+    const cut = `DELETE FROM ledger_entries WHERE entry >= ${ENTRY + 9}; DELETE FROM ledger_nodes;
+      UPDATE ledger_logs SET checkpoint = NULL; DELETE FROM ledger_checkpoints`;
+    assert.equal((await verifyTampered(cut)).code, 0);
+    assert.equal((await verifyTampered(cut, '--checkpoint-to', mirror)).code, 1);
+  });
 
   it('takes a receipt for the checkpoint that it holds, and refuses what is none', async () => {
     const token = tokenFor({ method: '*', path: '/owner/*' });

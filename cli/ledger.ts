@@ -1,5 +1,5 @@
 /** `export-service ledger`: what left the box, and whether the record of it holds. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type CommandIo, EXIT, type ExitCode } from '../src/command.ts';
 import { flagRow, HELP_ROW, renderRows, renderSettings, renderText } from '../src/config/help.ts';
 import {
@@ -15,13 +15,12 @@ import {
   settingFlags,
   UsageError,
 } from '../src/config.ts';
-import type { OutsideHead } from '../src/ledger/continuation.ts';
 import { DisclosureAccount } from '../src/ledger/disclosures.ts';
 import { parseEntry } from '../src/ledger/entry.ts';
-import { parseProofFile } from '../src/ledger/receipt.ts';
 import { accountJson, accountText } from './ledger/account.ts';
 import { breakJson, breakLine } from './ledger/breaks.ts';
 import { entryLine } from './ledger/entry-text.ts';
+import { readTrusted } from './ledger/outside.ts';
 import { Proofs } from './ledger/proofs.ts';
 import { readSelection, SELECTION_FLAGS, type Selection } from './ledger/selection.ts';
 import { openServiceSource } from './ledger/service-source.ts';
@@ -67,6 +66,7 @@ const JSON_FLAG = {
 /** What an action is called with. */
 interface Call {
   readonly given: Arguments;
+  readonly config: Config;
   readonly source: LedgerSource;
   readonly write: (text: string) => void;
 }
@@ -114,7 +114,7 @@ const VERIFY: Action = {
       'are gone make the exit code 1 as well; the words say whether the log that went on admits it, as after a restore ' +
       'beside the last head, or not, as when somebody has cut off the end.',
     'Whoever can write to the store and has its keys could write another history and sign it. Only a checkpoint that was ' +
-      'kept elsewhere can tell: --checkpoint.',
+      'kept elsewhere can tell: --checkpoint. The files of --checkpoint-to are read too, where they are set.',
   ],
   flags: TRUST_FLAGS,
   examples: ['ledger verify', 'ledger verify --checkpoint /mnt/usb/ledger.head --key "$(cat ledger.key)"'],
@@ -171,7 +171,7 @@ export async function run(
   const { config } = loadConfig(given, env);
   await using source = await openSource({ given, env, config, parts });
   // Awaited here: the source is closed when this returns.
-  return await action.run({ given, source, write: (text) => io.stdout.write(text) });
+  return await action.run({ given, config, source, write: (text) => io.stdout.write(text) });
 }
 
 /** Where an address is given, the service there; else the store, or the service at the usual address. */
@@ -271,28 +271,10 @@ async function logsOf(source: LedgerSource, given: Arguments): Promise<readonly 
 
 // -- verify -------------------------------------------------------------------------------------------------------------
 
-async function verify({ given, source, write }: Call): Promise<ExitCode> {
-  const report = await verifyLedger(source, readTrusted(given));
+async function verify({ given, config, source, write }: Call): Promise<ExitCode> {
+  const report = await verifyLedger(source, await readTrusted(given, config));
   write(given.isOn('json') ? `${JSON.stringify(reportJson(report), null, 2)}\n` : reportText(report, given));
   return report.isWhole ? EXIT.done : EXIT.failed;
-}
-
-function readTrusted(given: Arguments) {
-  return { checkpoints: given.all('checkpoint').map(readCheckpoint), key: given.text('key') };
-}
-
-/** A checkpoint, or the one in a receipt. */
-function readCheckpoint(path: string): OutsideHead {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new UsageError(`--checkpoint: ${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`, {
-      cause,
-    });
-  }
-  const note = text.startsWith('c2sp.org/tlog-proof@') ? parseProofFile(text).checkpoint : text;
-  return { where: path, note };
 }
 
 function reportJson({ logs, problems, breaks, isSound, isWhole }: LedgerReport): object {
@@ -343,10 +325,10 @@ function logLines({ origin, verification, problems }: LogReport): string[] {
 // -- export -------------------------------------------------------------------------------------------------------------
 
 async function exportEntries(call: Call): Promise<ExitCode> {
-  const { given, source, write } = call;
+  const { given, config, source, write } = call;
   const logs = await logsOf(source, given);
   const isMeant = readSelection(given);
-  const report = await verifyLedger(source, readTrusted(given));
+  const report = await verifyLedger(source, await readTrusted(given, config));
   if (!report.isSound) throw new Error(`The ledger does not hold.\n${reportText(report, given)}`.trimEnd());
   const reports = report.logs.filter(({ origin }) => logs.some((log) => log.origin === origin));
   // What is missing next to a log that is named is a part of what is said of it.

@@ -7,6 +7,7 @@ import { SCHEMA_VERSION } from '../src/store/sqlite/schema.ts';
 import { sealedPayloads, sealedTexts } from '../src/store/sqlite/sealed-rows.ts';
 import { SqliteJobStore } from '../src/store/sqlite/sqlite-job-store.ts';
 import { runMain } from '../test/support/captured-io.ts';
+import { entriesIn } from '../test/support/ledger/entries.ts';
 import { makeStoreUnderKey, readStoreUnderKey } from '../test/support/rekey-bench.ts';
 import { searchStore } from '../test/support/store-search.ts';
 import { TemporaryDirectory } from '../test/support/temporary-store.ts';
@@ -130,6 +131,52 @@ test('after a rekey nothing in the files of the store opens with the old key, an
   assert.deepEqual(searchStore(path, old), {});
   assert.equal((await runMain(rekey)).code, 0);
   assert.deepEqual(await readStoreUnderKey(bench.dataDir), bench.content);
+});
+
+test('a rekey is in the ledger as soon as a service has started, and the ledger does not grow before', async () => {
+  await using bench = await makeStoreUnderKey();
+  const path = join(bench.dataDir, 'exports.db');
+  const before = entriesIn(path);
+  for (const _ of [1, 2])
+    assert.equal((await runMain(['store', 'rekey', '--data-dir', bench.dataDir])).code, 0);
+  assert.deepEqual(entriesIn(path), before);
+  await readStoreUnderKey(bench.dataDir);
+  const [first, second, start, ...more] = entriesIn(path).slice(before.length);
+  for (const entry of [first, second])
+    assert.deepEqual(entry?.kind === 'key' && [entry.purpose, entry.change, entry.public_key, entry.by], [
+      'master',
+      'rotated',
+      null,
+      null,
+    ]);
+  assert.deepEqual([start?.kind, more], ['start', []]);
+  await readStoreUnderKey(bench.dataDir);
+  const later = entriesIn(path).slice(before.length + 3);
+  assert.deepEqual(
+    later.map(({ kind }) => kind),
+    ['start'],
+    'once',
+  );
+});
+
+test('a rekey that fails is not in the ledger', async () => {
+  await using bench = await makeStoreUnderKey();
+  const path = join(bench.dataDir, 'exports.db');
+  {
+    using db = new DatabaseSync(path);
+    db.exec(
+      "CREATE TRIGGER full BEFORE UPDATE ON answers BEGIN SELECT raise(ABORT, 'the disk is full'); END",
+    );
+  }
+  const before = entriesIn(path).length;
+  const { code, stderr } = await runMain(['store', 'rekey', '--data-dir', bench.dataDir]);
+  assert.deepEqual([code, /the disk is full/.test(stderr)], [1, true]);
+  await readStoreUnderKey(bench.dataDir);
+  const since = entriesIn(path).slice(before);
+  assert.deepEqual(
+    since.map(({ kind }) => kind),
+    ['start'],
+  );
 });
 
 test('rekey leaves what did not open before, and says so', async () => {

@@ -131,7 +131,7 @@ export interface WireAttempt {
   ended_at: string;
   /** The address connected to. */
   address: string | null;
-  /** SHA-256 of the certificate shown there, in hex; null without TLS. */
+  /** SHA-256 of the certificate shown there, in hex, also of one that was refused; null without TLS, or when none was shown. */
   tls_fingerprint: string | null;
   /** Of the destination's answer. */
   status: number | null;

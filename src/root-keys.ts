@@ -9,8 +9,9 @@ import { ExportError } from './export/errors.ts';
 import type { SecretStore } from './export/job-store.ts';
 import { configuredRootKey } from './keys/configured-root-key.ts';
 import type { MasterKey } from './keys/master-key.ts';
+import { noteRootKeys } from './keys/root-key-note.ts';
 import { type RingChange, RootKeyRing } from './keys/root-key-ring.ts';
-import { openRootKey } from './keys/store-keys.ts';
+import { hasRootKey, openRootKey } from './keys/store-keys.ts';
 import type { NameResolver } from './names/name-resolver.ts';
 import { usingSetting } from './start-up.ts';
 import type { Log } from './telemetry/log.ts';
@@ -56,10 +57,12 @@ export async function findRootKeySource(
   names: Pick<NameResolver, 'first'>,
 ): Promise<(parts: RootKeysParts) => Promise<RootKeys>> {
   const given = usingSetting('--secret-file', () => configuredRootKey(config));
-  if (given !== null) return async () => fixedRootKey(given);
-  if (config.arbiter === null) {
-    return async ({ secrets, masterKey }) => fixedRootKey(await openRootKey(secrets, masterKey, clock.now()));
-  }
+  if (given !== null)
+    return async (parts) => {
+      await noteRootKeys(parts, { from: 'setting', key: given });
+      return fixedRootKey(given);
+    };
+  if (config.arbiter === null) return ownRootKey;
   const client = await ArbiterClient.load({
     endpoint: config.arbiter,
     identity: config.name,
@@ -73,6 +76,13 @@ export async function findRootKeySource(
 const NO_ARBITER =
   'This service has no arbiter to get a root key from: its key was given, or it made one for itself. ' +
   'A service with --arbiter and without --secret has one.';
+
+/** The key that the service makes for itself. */
+async function ownRootKey(parts: RootKeysParts): Promise<RootKeys> {
+  const { secrets, masterKey, clock } = parts;
+  await noteRootKeys(parts, { from: 'service', hasKeys: await hasRootKey(secrets) });
+  return fixedRootKey(await openRootKey(secrets, masterKey, clock.now()));
+}
 
 /** One key for ever. */
 function fixedRootKey(key: Uint8Array): RootKeys {
@@ -90,6 +100,13 @@ function fixedRootKey(key: Uint8Array): RootKeys {
   };
 }
 
+/** What the owner wants of the key that is being asked for, and what became of it. */
+interface Wish {
+  readonly isOnly: boolean;
+  readonly by: string | null;
+  addition: Promise<RingChange> | null;
+}
+
 /** The arbiter's last keys. */
 async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Promise<RootKeys> {
   await using cleanup = new AsyncDisposableStack();
@@ -98,6 +115,8 @@ async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Pr
     log.error({ err: error }, 'the root keys could not be written to the store; this is tried again');
   };
   const ring = cleanup.use(await RootKeyRing.open({ ...parts, onError: onRingError }));
+  await noteRootKeys(parts, { from: 'arbiter', hasKeys: ring.keys.length > 0 });
+  const wishes = new Set<Wish>();
   const upkeep = cleanup.use(new Chore({ clock, step: () => ring.upkeep(), onError: onRingError }));
   const keeper = cleanup.use(
     new RootKeyKeeper({
@@ -107,8 +126,10 @@ async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Pr
       random,
       observer: {
         gotKey: (key) => {
+          const addition = ring.add(key, allOf(wishes));
+          for (const wish of wishes) wish.addition = addition;
           // In use, and in the log, once it is in the store.
-          ring.add(key).then(({ keys }) => log.info({ keys }, 'the arbiter gave a root key'), onRingError);
+          addition.then(({ keys }) => log.info({ keys }, 'the arbiter gave a root key'), onRingError);
         },
         gotNone: (error, retryMs) => {
           // What is no answer of the arbiter is our own mistake: whoever looks for it needs all of it.
@@ -128,7 +149,12 @@ async function arbitersRootKeys(client: ArbiterClient, parts: RootKeysParts): Pr
       upkeep.start();
       keeper.start();
     },
-    refresh: (dropOld, by) => refresh(keeper, ring, { isOnly: dropOld, by }),
+    refresh: async (dropOld, by) => {
+      const wish: Wish = { isOnly: dropOld, by, addition: null };
+      wishes.add(wish);
+      using _ = { [Symbol.dispose]: () => wishes.delete(wish) };
+      return await refresh(keeper, ring, wish);
+    },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
@@ -142,11 +168,14 @@ function whyNone({ lastError }: RootKeyKeeper, ring: RootKeyRing, { endpoint }: 
     : `${inWords(lastError)} The arbiter is asked again and again.`;
 }
 
-async function refresh(
-  keeper: RootKeyKeeper,
-  ring: RootKeyRing,
-  how: { readonly isOnly: boolean; readonly by: string | null },
-): Promise<RingChange> {
+/** Who share an ask share its key: that one of them wants the others gone is enough. */
+function allOf(wishes: ReadonlySet<Wish>): Pick<Wish, 'isOnly' | 'by'> {
+  const all = [...wishes];
+  const first = all.find(({ isOnly }) => isOnly) ?? all[0];
+  return { isOnly: first?.isOnly ?? false, by: first?.by ?? null };
+}
+
+async function refresh(keeper: RootKeyKeeper, ring: RootKeyRing, wish: Wish): Promise<RingChange> {
   const key = await keeper.refresh().catch((error: unknown) => {
     if (!(error instanceof ArbiterError)) throw error;
     throw new ExportError(
@@ -156,12 +185,13 @@ async function refresh(
     );
   });
   try {
-    return await ring.add(key, how);
+    // The key is taken in once for all who asked, and so recorded once. Who asked too late for that takes it in again.
+    return await (wish.addition ?? ring.add(key, wish));
   } catch (cause) {
     throw new ExportError(
       'store_unavailable',
       `There is a new root key, but the store could not be written; until it is, the key is not in use. ${
-        how.isOnly ? 'The old ones have ended. ' : ''
+        wish.isOnly ? 'The old ones have ended. ' : ''
       }This is tried again. If the service stops before that succeeds, the change is lost: then do this once more.`,
       { cause },
     );

@@ -1,20 +1,19 @@
-import { CheckpointFile, headFileIn } from '../../src/checkpoints/places.ts';
+import { headFileIn } from '../../src/checkpoints/places.ts';
 import type { Config } from '../../src/config.ts';
 import { readUnverifiedCheckpoint } from '../../src/ledger/checkpoint.ts';
-import type { OutsideHead } from '../../src/ledger/continuation.ts';
 import { openLedgerFile } from '../../src/store/sqlite/ledger-file.ts';
+import { readPlaces } from './outside.ts';
 import type { LedgerSource } from './source.ts';
 
 /**
- * The ledger in the file of a store, at one moment, and the checkpoints that are kept in it and beside it.
+ * The ledger in the file of a store, at one moment, and the checkpoints that are kept in it and right beside it.
  *
  * @throws Error when there is none
  */
 export async function openStoreSource({
   store,
   dataDir,
-  checkpointTo,
-}: Pick<Config, 'store' | 'dataDir' | 'checkpointTo'>): Promise<LedgerSource> {
+}: Pick<Config, 'store' | 'dataDir'>): Promise<LedgerSource> {
   const reader = openLedgerFile(store.path);
   const logs = reader.logs();
   const idOf = (origin: string): number => reader.log(origin).id;
@@ -29,22 +28,14 @@ export async function openStoreSource({
       const last = reader.log(origin).checkpoint;
       const kept = new Set([...reader.checkpoints(idOf(origin)), ...(last === null ? [] : [last])]);
       const inStore = [...kept].map((note) => ({ where: 'the store', note }));
-      const files = checkpointTo.flatMap((target) => (target.kind === 'file' ? target.path : []));
-      return [...inStore, ...(await readFiles([headFileIn(dataDir), ...files], origin))];
+      const beside = await readPlaces([headFileIn(dataDir)]);
+      return [...inStore, ...beside.filter(({ note }) => isOf(note, origin))];
     },
     storedNode: (origin, level, index) => reader.node(ids.get(origin) ?? 0, level, index),
     async [Symbol.asyncDispose]() {
       reader[Symbol.dispose]();
     },
   };
-}
-
-/** Checkpoints of this log in files; a file that holds none is told of by whoever checks it. */
-async function readFiles(paths: readonly string[], origin: string): Promise<OutsideHead[]> {
-  const heads = await Promise.all(
-    paths.map(async (path) => ({ where: path, note: await new CheckpointFile(path).read() })),
-  );
-  return heads.filter((head): head is OutsideHead => head.note !== null && isOf(head.note, origin));
 }
 
 function isOf(note: string, origin: string): boolean {

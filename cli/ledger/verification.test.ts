@@ -84,11 +84,7 @@ async function verify(
     for (const statement of sql) assert.ok(db.prepare(statement).run().changes > 0, statement);
   }
   const dataDir = bench.directory.path;
-  await using source = await openStoreSource({
-    store: { kind: 'sqlite', path: copy },
-    dataDir,
-    checkpointTo: [],
-  });
+  await using source = await openStoreSource({ store: { kind: 'sqlite', path: copy }, dataDir });
   const checkpoints = checkpoint === null ? [] : [{ where: 'elsewhere', note: checkpoint }];
   return await verifyLedger(source, { checkpoints, key: null });
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
+import { certificate, TEST_CA } from '../../test/support/destinations/certificates.ts';
 import {
   answerText,
   startDestination,
@@ -22,7 +25,7 @@ function poolWith(limits: Partial<PoolLimits> = {}): ConnectionPool {
     allowNetworks: [parseNetwork('127.0.0.0/8')],
     resolver: noNames,
   });
-  const connector = new Connector({ guard, destinationCa: null });
+  const connector = new Connector({ guard, destinationCa: TEST_CA });
   return new ConnectionPool(connector, { idlePerOriginMax: 8, idleMax: 8, idleMs: NEVER_MS, ...limits });
 }
 
@@ -110,6 +113,39 @@ describe('an unused connection', () => {
       pool.discard(connection);
     }
     assert.equal(pool.acquire(new URL(`${destination.url}/elsewhere?x=1`)), kept);
+  });
+});
+
+describe('what is known of the far end', () => {
+  const { fingerprint256 } = new X509Certificate(certificate('localhost').cert);
+  const fingerprint = fingerprint256.replaceAll(':', '').toLowerCase();
+
+  /** A connection that was taken for another request, and is closed by the other side before that is made. */
+  async function closedUnderway(pool: ConnectionPool): Promise<{ connection: Connection; port: number }> {
+    await using destination = await nasty.answersOverTls('localhost');
+    const connection = await use(pool, destination);
+    assert.equal(pool.acquire(new URL(destination.url)), connection);
+    assert.deepEqual([connection.address, connection.tlsFingerprint], ['127.0.0.1', fingerprint]);
+    const { port } = destination;
+    await destination.close();
+    await until(() => !connection.isOpen);
+    return { connection, port };
+  }
+
+  it('is of the socket in use: when that is gone, and no other comes about, nothing is known', async () => {
+    await using pool = poolWith();
+    const { connection } = await closedUnderway(pool);
+    await assert.rejects(connection.request({ method: 'POST', path: '/', body: '1' }, () => true));
+    assert.deepEqual([connection.address, connection.tlsFingerprint], [null, null]);
+  });
+
+  it('is of the next socket anew: who answers there then may show no certificate', async () => {
+    await using pool = poolWith();
+    const { connection, port } = await closedUnderway(pool);
+    const onConnection = (socket: Socket) => socket.once('data', () => socket.destroy());
+    await using _ = await startDestination({ port, onConnection });
+    await assert.rejects(connection.request({ method: 'POST', path: '/', body: '1' }, () => true));
+    assert.deepEqual([connection.address, connection.tlsFingerprint], ['127.0.0.1', null]);
   });
 });
 

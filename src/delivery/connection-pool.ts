@@ -1,5 +1,5 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import { Client, type Dispatcher } from 'undici';
 import type { Connector } from './connector.ts';
 import type { PhaseTimes } from './phase-times.ts';
@@ -85,7 +85,10 @@ export class Connection {
     return this.#address;
   }
 
-  /** SHA-256 of the certificate that the far end has shown, in lower-case hex; null without TLS. */
+  /**
+   * SHA-256 of the certificate that the far end has shown, in lower-case hex: of one that was refused too. Null without
+   * TLS, and when it had shown none.
+   */
   get tlsFingerprint(): string | null {
     return this.#tlsFingerprint;
   }
@@ -136,8 +139,10 @@ export class Connection {
         this.#address = address;
         if (origin.protocol === 'https:') times?.begin('tls');
       },
+      onCertificate: (certificate) => {
+        this.#tlsFingerprint = fingerprintOf(certificate);
+      },
       onReady: (socket) => {
-        this.#tlsFingerprint = fingerprintOf(socket);
         if (!this.#mayLeave()) {
           socket.destroy();
           callback(new HeldBackError(), null);
@@ -161,10 +166,8 @@ export class Connection {
   }
 }
 
-/** Read once a connection: Node parses the certificate each time it is asked. */
-function fingerprintOf(socket: Socket): string | null {
-  if (!(socket instanceof TLSSocket)) return null;
-  return socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '').toLowerCase() ?? null;
+function fingerprintOf({ fingerprint256 }: X509Certificate): string {
+  return fingerprint256.replaceAll(':', '').toLowerCase();
 }
 
 type ConnectResult = [null, Socket] | [Error, null];

@@ -49,6 +49,7 @@ async function connect(
     onAddress: (far) => {
       address = far;
     },
+    onCertificate: () => {},
     onReady: (ready) => told.resolve({ socket: ready, error: null }),
     onFailed: (error) => told.resolve({ socket: null, error }),
   });

@@ -1,6 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import {
+  connect as connectTls,
+  createSecureContext,
+  getCACertificates,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
 import {
   AddressRefusedError,
   addressRefused,
@@ -44,6 +50,8 @@ export interface SocketEvents {
   onConnect(): void;
   /** TCP is up; `address` is the far end. With TLS, the handshake begins now. */
   onAddress(address: string): void;
+  /** The far end has shown its certificate; whether that is trusted is judged next. */
+  onCertificate(certificate: X509Certificate): void;
   onReady(socket: Socket): void;
   /** With an {@link AddressRefusedError}, `NameResolutionError`, {@link ConnectError} or {@link TlsError}. */
   onFailed(error: Error): void;
@@ -117,6 +125,11 @@ export class Connector {
     socket.prependOnceListener('connect', () => {
       isTcpUp = true;
       this.#confirmAddress(socket, events);
+    });
+    // The end of the handshake, before Node's own listener judges the certificate: of one that it refuses nothing is left.
+    socket.prependOnceListener('secure', () => {
+      const certificate = (socket as TLSSocket).getPeerX509Certificate();
+      if (certificate !== undefined) events.onCertificate(certificate);
     });
     socket.once(isTls ? 'secureConnect' : 'connect', () => {
       if (socket.destroyed) return;

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import type { LookupAddress } from 'node:dns';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import tls from 'node:tls';
-import { certificate, TEST_CA } from '../../test/support/destinations/certificates.ts';
+import { type CertificateName, certificate, TEST_CA } from '../../test/support/destinations/certificates.ts';
 import { answerText, startDestination } from '../../test/support/destinations/destination.ts';
 import * as nasty from '../../test/support/destinations/nasty.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
@@ -796,8 +797,9 @@ describe('TLS', () => {
 });
 
 describe('what stays on record of an attempt', () => {
-  const { fingerprint256 } = new X509Certificate(certificate('localhost').cert);
-  const fingerprint = fingerprint256.replaceAll(':', '').toLowerCase();
+  const fingerprintOf = (name: CertificateName): string =>
+    new X509Certificate(certificate(name).cert).fingerprint256.replaceAll(':', '').toLowerCase();
+  const fingerprint = fingerprintOf('localhost');
 
   it("is the fingerprint of the destination's certificate, over a kept connection too, and none without TLS", async () => {
     await using destination = await nasty.answersOverTls('localhost');
@@ -808,6 +810,57 @@ describe('what stays on record of an attempt', () => {
     assert.equal(destination.connections, 1);
     assert.match(fingerprint, /^[0-9a-f]{64}$/);
     assert.equal((await fixture.deliver(plain.url)).tlsFingerprint, null);
+  });
+
+  it('is that of the certificate shown on the very connection, when the destination gets another one', async () => {
+    const contexts = (['localhost', 'self-signed'] as const).map((name) =>
+      tls.createSecureContext(certificate(name)),
+    );
+    let shown = 0;
+    const held: Socket[] = [];
+    await using destination = await startDestination({
+      tls: { SNICallback: (_name, done) => done(null, contexts[shown]) },
+      onRequest: (socket) => held.push(socket),
+    });
+    const destinationCa = TEST_CA + certificate('self-signed').cert;
+    await using fixture = new Fixture({ resolver: resolves(['127.0.0.1']), destinationCa });
+    const url = named(destination.url);
+    const answer = (): boolean | undefined => held.pop()?.write(answerText('200 OK', 'ok'));
+
+    const first = fixture.deliver(url);
+    await destination.arrived(1);
+    shown = 1;
+    const second = fixture.deliver(url);
+    await destination.arrived(2);
+    answer();
+    assert.equal((await second).tlsFingerprint, fingerprintOf('self-signed'));
+    answer();
+    assert.equal((await first).tlsFingerprint, fingerprint, 'of before');
+
+    const again = [fixture.deliver(url), fixture.deliver(url)];
+    await destination.arrived(4);
+    while (answer()) {}
+    const known = (await Promise.all(again)).map(({ tlsFingerprint }) => tlsFingerprint);
+    assert.deepEqual(known.toSorted(), [fingerprint, fingerprintOf('self-signed')].toSorted());
+    assert.equal(destination.connections, 2, 'both over the connections of before');
+  });
+
+  for (const name of ['self-signed', 'expired', 'other-host'] as const) {
+    it(`is the fingerprint of a certificate that was refused too: ${name}`, async () => {
+      await using destination = await nasty.answersOverTls(name);
+      await using fixture = new Fixture({ resolver: resolves(['127.0.0.1']) });
+      const { outcome, bytes, tlsFingerprint } = await fixture.deliver(named(destination.url));
+      assert.equal(outcome.kind, 'failed');
+      assert.deepEqual([bytes, tlsFingerprint], [0, fingerprintOf(name)]);
+    });
+  }
+
+  it('is no fingerprint where TLS failed before a certificate was shown', async () => {
+    await using plain = await nasty.speaksFirst();
+    await using fixture = new Fixture();
+    const delivery = await fixture.deliver(plain.url.replace('http:', 'https:'));
+    assertFailed(delivery, 'tls_failed', /TLS/);
+    assert.equal(delivery.tlsFingerprint, null);
   });
 
   it('is that all of the data may have left once the request was opened, whatever came back', async () => {
@@ -828,8 +881,7 @@ describe('what stays on record of an attempt', () => {
     await using fixture = new Fixture();
     assert.equal((await fixture.deliver('https://192.168.0.1/')).bytes, 0);
     assert.equal((await fixture.deliver('http://127.0.0.1:1/')).bytes, 0);
-    const refused = await fixture.deliver(untrusted.url);
-    assert.deepEqual([refused.bytes, refused.tlsFingerprint], [0, null]);
+    assert.equal((await fixture.deliver(untrusted.url)).bytes, 0);
     assert.equal((await fixture.deliver(answering.url)).bytes, 2);
     fixture.mayLeave = false;
     assert.equal((await fixture.deliver(answering.url)).bytes, 0);

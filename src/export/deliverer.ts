@@ -26,7 +26,10 @@ export interface Delivery {
   readonly outcome: AttemptOutcome;
   /** The address connected to; null when none was. */
   readonly address: string | null;
-  /** SHA-256 of the certificate shown there, in 64 digits of lower-case hex; null without TLS, or before it was shown. */
+  /**
+   * SHA-256 of the certificate shown there, in 64 digits of lower-case hex, also of one that was refused; null without
+   * TLS, or before one was shown.
+   */
   readonly tlsFingerprint: string | null;
   /** How much of the data may have left: all of it once the request was opened, 0 before. */
   readonly bytes: number;

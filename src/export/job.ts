@@ -117,7 +117,7 @@ export interface Attempt {
   readonly endedAt: number;
   /** The address connected to; null when none was. */
   readonly address: string | null;
-  /** SHA-256 of the certificate shown there, in hex; null without TLS. */
+  /** SHA-256 of the certificate shown there, in hex, also of one that was refused; null without TLS, or when none was shown. */
   readonly tlsFingerprint: string | null;
   /** How much of the data may have left; null when nobody knows, since we were cut off. */
   readonly bytes: number | null;

@@ -110,7 +110,7 @@ export interface NewLedgerLog {
 /** A key came or went. */
 export interface KeyChange {
   readonly purpose: 'root' | 'signing' | 'ledger' | 'master';
-  readonly change: 'made' | 'fetched' | 'rotated' | 'dropped' | 'retired';
+  readonly change: 'made' | 'fetched' | 'given' | 'resumed' | 'rotated' | 'dropped' | 'retired';
   /** Of those that have a public part; null for the others. */
   readonly publicKey: string | null;
   /** The identifier of the owner's token that asked for it; null when nobody did, or the token named nobody. */

@@ -10,6 +10,7 @@ import {
   eraseOldPayloads,
   PURGE_MS_MAX,
   Purge,
+  recordRefusals,
 } from './retention.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -207,5 +208,35 @@ describe('erasing old entries of the ledger', () => {
     assert.equal(await erasing(false, 10 * 86_400_000), 6 * 3_600_000);
     assert.equal(await erasing(false, 0), 50);
     assert.deepEqual(asked[0], [999_600_000, 1_000_000_005, 1_000]);
+  });
+});
+
+describe('recording refusals', () => {
+  it('comes back when the minute of the wall clock is over, for those of the minutes before', async () => {
+    const clock = new ManualClock(0);
+    clock.jump(1_000);
+    let pass = (): void => {};
+    const recorded: [number, boolean][] = [];
+    const ledger = {
+      recordRefusals: async (now: number, isLast: boolean) => {
+        recorded.push([now, isLast]);
+        pass();
+      },
+    };
+    const step = () => recordRefusals(ledger, clock);
+    assert.equal(await step(), 59_000);
+    clock.advance(58_999);
+    assert.equal(await step(), 1);
+    clock.advance(1);
+    assert.equal(await step(), 60_000);
+    assert.deepEqual(recorded, [
+      [1_000, false],
+      [59_999, false],
+      [60_000, false],
+    ]);
+    pass = () => clock.advance(70_000);
+    assert.equal(await step(), 0, 'the store took longer than the minute had left');
+    pass = () => clock.jump(-3_600_000);
+    assert.equal(await step(), 60_000, 'the clock was set back');
   });
 });

@@ -79,20 +79,24 @@ export async function eraseOldEntries(
   return hasMore ? STEP_PAUSE_MS : Math.min(ERASE_ENTRIES_EVERY_MS, Math.max(keepLedgerMs, STEP_PAUSE_MS));
 }
 
-/** How often refusals of minutes that are over are recorded. */
-const REFUSALS_EVERY_MS = 60_000;
+/** Refusals are counted by the minute of the wall clock. */
+const REFUSALS_COUNTED_MS = 60_000;
 
 /**
  * A step of recording what rules and settings refused.
  *
- * @returns how long to wait before the next step, in milliseconds
+ * @returns how long to wait before the next step, in milliseconds: until the minute is over, so that a crash loses no more
+ *   than the counts of one
  */
 export async function recordRefusals(
   ledger: Pick<LedgerStore, 'recordRefusals'>,
   clock: Clock,
 ): Promise<number> {
-  await ledger.recordRefusals(clock.now(), false);
-  return REFUSALS_EVERY_MS;
+  const now = clock.now();
+  await ledger.recordRefusals(now, false);
+  const endsAt = now - (now % REFUSALS_COUNTED_MS) + REFUSALS_COUNTED_MS;
+  // The store may have taken its time, and the clock may have been set.
+  return Math.min(Math.max(endsAt - clock.now(), 0), REFUSALS_COUNTED_MS);
 }
 
 /** Takes what was erased out of the store's log, by the clock: also when nothing happens that would overwrite it. */

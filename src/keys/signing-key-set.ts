@@ -12,6 +12,8 @@ const PUBLIC_KEY_BYTES = 32;
 /** An Ed25519 key pair, ready to sign. */
 export interface SigningKeyPair extends PublicSigningKey {
   readonly privateKey: KeyObject;
+  /** Whether the ledger says that it has ended. It stays all the same: a clock that was wrong may be set back. */
+  readonly isEndRecorded: boolean;
 }
 
 /** All keys, newest first. Only the first has no end. */
@@ -23,6 +25,7 @@ interface StoredPair {
   readonly x: string;
   readonly made_at: number;
   readonly valid_until: number | null;
+  readonly is_end_recorded?: boolean;
 }
 
 /** Makes a key pair. @param now wall clock */
@@ -45,11 +48,28 @@ export function validAt(set: SigningKeySet, now: number): SigningKeySet {
   return set.filter(({ validUntil }) => validUntil === null || now < validUntil);
 }
 
+/** Those whose end is yet to be recorded at `now` (wall clock); with the `next` set, those too that are not in it. */
+export function endedAt(set: SigningKeySet, now: number, next: SigningKeySet = set): SigningKeySet {
+  const stay = new Set(validAt(next, now).map(({ id }) => id));
+  return set.filter(({ id, isEndRecorded }) => !isEndRecorded && !stay.has(id));
+}
+
+/** The set with it on record that these have ended. */
+export function withRecordedEnds(set: SigningKeySet, ended: SigningKeySet): SigningKeySet {
+  return set.map((pair) => (ended.includes(pair) ? { ...pair, isEndRecorded: true } : pair));
+}
+
 /** The set as bytes. They are secret. */
 export function encodeSet(set: SigningKeySet): Uint8Array {
-  const stored: StoredPair[] = set.map(({ privateKey, madeAt, validUntil }) => {
+  const stored: StoredPair[] = set.map(({ privateKey, madeAt, validUntil, isEndRecorded }) => {
     const { d = '', x = '' } = privateKey.export({ format: 'jwk' });
-    return { d, x, made_at: madeAt, valid_until: validUntil };
+    return {
+      d,
+      x,
+      made_at: madeAt,
+      valid_until: validUntil,
+      ...(isEndRecorded && { is_end_recorded: true }),
+    };
   });
   return Buffer.from(JSON.stringify(stored));
 }
@@ -64,7 +84,8 @@ export function decodeSet(bytes: Uint8Array): SigningKeySet {
   return set;
 }
 
-function readPair({ d, x, made_at: madeAt, valid_until: validUntil }: StoredPair): SigningKeyPair {
+function readPair(pair: StoredPair): SigningKeyPair {
+  const { d, x, made_at: madeAt, valid_until: validUntil, is_end_recorded: isEndRecorded = false } = pair;
   const publicKey = Buffer.from(x, 'base64url');
   if (publicKey.length !== PUBLIC_KEY_BYTES)
     throw new Error('A signing key in the store is of an unknown form.');
@@ -75,6 +96,7 @@ function readPair({ d, x, made_at: madeAt, valid_until: validUntil }: StoredPair
     privateKey: createPrivateKey({ key, format: 'jwk' }),
     madeAt,
     validUntil,
+    isEndRecorded,
   };
 }
 

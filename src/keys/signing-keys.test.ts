@@ -138,6 +138,54 @@ describe('signing keys', () => {
     assert.deepEqual(ends, [null, end, end - 1_000, end - 2_000]);
   });
 
+  it('are on record in the store when they come and when their time is over, each once, whoever notices it', async () => {
+    const fixture = new Fixture();
+    const keys = await fixture.open();
+    const other = await fixture.open();
+    const publicKeyOf = (n: number): string =>
+      Buffer.from(keys.publicKeys[n]?.publicKey ?? []).toString('base64url');
+    const first = publicKeyOf(0);
+    await keys.rotate('anna');
+    const second = publicKeyOf(0);
+    const recorded = (): unknown[] =>
+      fixture.secrets.records
+        .splice(0)
+        .flatMap(({ changes }) => changes.map((change) => Object.values(change)));
+    assert.deepEqual(recorded(), [
+      ['signing', 'made', first, null],
+      ['signing', 'rotated', second, 'anna'],
+    ]);
+
+    fixture.clock.advance(DAY_MS - 1);
+    await keys.upkeep();
+    assert.deepEqual(recorded(), []);
+    fixture.clock.advance(1);
+    await Promise.all([keys.upkeep(), other.upkeep()]);
+    await (await fixture.open()).upkeep();
+    assert.deepEqual(recorded(), [['signing', 'retired', first, null]]);
+
+    fixture.clock.jump(-DAY_MS);
+    assert.equal(keys.publicKeys.length, 2, 'a clock that was wrong has cost no key');
+    fixture.clock.jump(DAY_MS);
+    await keys.rotate();
+    assert.deepEqual(recorded(), [['signing', 'rotated', publicKeyOf(0), null]], 'and it leaves in silence');
+  });
+
+  it('that make room for newer ones, or whose time was over while nobody looked, are on record too', async () => {
+    const fixture = new Fixture();
+    const keys = await fixture.open();
+    const recorded = (): string[] =>
+      fixture.secrets.records.splice(0).flatMap(({ changes }) => changes.map(({ change }) => change));
+    recorded();
+    for (let n = 1; n < SIGNING_KEYS_MAX; n += 1) await keys.rotate();
+    assert.deepEqual(recorded(), Array(SIGNING_KEYS_MAX - 1).fill('rotated'));
+    await keys.rotate();
+    assert.deepEqual(recorded(), ['rotated', 'retired'], 'the oldest made room');
+    fixture.clock.advance(DAY_MS);
+    await keys.rotate();
+    assert.deepEqual(recorded(), ['rotated', ...Array(SIGNING_KEYS_MAX - 1).fill('retired')]);
+  });
+
   it('that another instance made are taken over at its next upkeep', async () => {
     const fixture = new Fixture();
     const [here, there] = [await fixture.open(), await fixture.open()];

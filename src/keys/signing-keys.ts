@@ -1,17 +1,20 @@
 import { sign as signBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Clock } from '../export/clock.ts';
-import type { KeyRecord, SecretStore } from '../export/job-store.ts';
+import type { SecretStore } from '../export/job-store.ts';
+import type { KeyChange } from '../export/ledger-store.ts';
 import type { PublicSigningKey, SignedMessage, Signer } from '../export/signer.ts';
 import type { MasterKey } from './master-key.ts';
 import {
   decodeSet,
   encodeSet,
+  endedAt,
   makeKeyPair,
   type SigningKeyPair,
   type SigningKeySet,
   validAt,
   withNewest,
+  withRecordedEnds,
 } from './signing-key-set.ts';
 
 export interface SigningKeysParts {
@@ -64,9 +67,8 @@ export class SigningKeys implements Signer {
     const now = clock.now();
     const pair = makeKeyPair(now);
     const made = masterKey.seal(NAME, encodeSet([pair]));
-    keys.#take(
-      (await secrets.get(NAME)) ?? (await secrets.putIfAbsent(NAME, made, record('made', pair, null, now))),
-    );
+    const record = { changes: [changeOf(pair, 'made')], now };
+    keys.#take((await secrets.get(NAME)) ?? (await secrets.putIfAbsent(NAME, made, record)));
     return keys;
   }
 
@@ -93,24 +95,38 @@ export class SigningKeys implements Signer {
    * @throws ExportError when the store cannot be read or written; then nothing has changed
    */
   async rotate(by: string | null = null): Promise<PublicSigningKey> {
-    const { secrets, masterKey, clock } = this.#parts;
-    const now = clock.now();
+    const now = this.#parts.clock.now();
     const added = makeKeyPair(now);
     for (let tries = 0; tries < ROTATE_TRIES_MAX; tries += 1) {
       await this.#load();
-      const sealed = masterKey.seal(NAME, encodeSet(withNewest(this.#set, added, now)));
-      if (await secrets.replace(NAME, this.#stored, sealed, record('rotated', added, by, now))) {
-        this.#take(sealed);
+      const next = withNewest(this.#set, added, now);
+      const gone = endedAt(this.#set, now, next);
+      if (await this.#replace(next, [changeOf(added, 'rotated', by), ...gone.map(ended)])) {
         return publicPart(added);
       }
     }
     throw new Error('Other instances changed the signing keys in the store again and again.');
   }
 
-  /** A small step, for a chore: takes over what another instance made of the keys. Resolves to when the next is due. */
+  /**
+   * A small step, for a chore: takes over what another instance made of the keys, and has it recorded when the time of one
+   * is over. Resolves to when the next is due.
+   */
   async upkeep(): Promise<number> {
     await this.#load();
+    const over = endedAt(this.#set, this.#parts.clock.now());
+    // Where another instance was faster, that one recorded it.
+    if (over.length > 0) await this.#replace(withRecordedEnds(this.#set, over), over.map(ended));
     return UPKEEP_EVERY_MS;
+  }
+
+  /** @returns false when the store has something else by now */
+  async #replace(set: SigningKeySet, changes: readonly KeyChange[]): Promise<boolean> {
+    const { secrets, masterKey, clock } = this.#parts;
+    const sealed = masterKey.seal(NAME, encodeSet(set));
+    const isReplaced = await secrets.replace(NAME, this.#stored, sealed, { changes, now: clock.now() });
+    if (isReplaced) this.#take(sealed);
+    return isReplaced;
   }
 
   async #load(): Promise<void> {
@@ -141,14 +157,17 @@ export async function readPublicSigningKeys(
     : validAt(decodeSet((await openMasterKey()).open(NAME, stored)), now).map(publicPart);
 }
 
-function record(
-  change: 'made' | 'rotated',
+/** What the ledger is to say of a key. */
+function changeOf(
   { publicKey }: SigningKeyPair,
-  by: string | null,
-  now: number,
-): KeyRecord {
-  const text = Buffer.from(publicKey).toString('base64url');
-  return { changes: [{ purpose: 'signing', change, publicKey: text, by }], now };
+  change: KeyChange['change'],
+  by: string | null = null,
+): KeyChange {
+  return { purpose: 'signing', change, publicKey: Buffer.from(publicKey).toString('base64url'), by };
+}
+
+function ended(pair: SigningKeyPair): KeyChange {
+  return changeOf(pair, 'retired');
 }
 
 function publicPart({ id, publicKey, madeAt, validUntil }: SigningKeyPair): PublicSigningKey {

@@ -135,6 +135,11 @@ export async function openRootKey(
   );
 }
 
+/** Whether {@link openRootKey} has made one already. */
+export async function hasRootKey(secrets: Pick<SecretStore, 'get'>): Promise<boolean> {
+  return (await secrets.get(ROOT_KEY)) !== null;
+}
+
 /**
  * The seed of the Ed25519 key that signs the ledger's checkpoints: made once, kept in the store under the master key.
  *

@@ -48,6 +48,14 @@ describe('the account of what left the box', () => {
     );
   });
 
+  it('lists the certificates of whom it was sent to, and none that was refused', () => {
+    const [line] = account(
+      attempt({ bytes: 0, tls_fingerprint: 'aa'.repeat(32), status: null, error: 'tls_failed' }),
+      attempt({ number: 2, tls_fingerprint: 'bb'.repeat(32) }),
+    );
+    assert.deepEqual(line?.tlsFingerprints, new Set(['bb'.repeat(32)]));
+  });
+
   it('of what never left says so', () => {
     const cancelled = { ...SAMPLES.outcome, state: 'cancelled', attempts: 0 } as const;
     const [line] = account(SAMPLES.accepted, cancelled);

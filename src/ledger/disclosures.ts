@@ -21,7 +21,7 @@ export interface Disclosure {
   lastSentAt: string | null;
   /** Addresses connected to, in the order of their appearance; the first {@link SEEN_MAX}. */
   readonly addresses: Set<string>;
-  /** Certificates shown (SHA-256), likewise. */
+  /** Certificates (SHA-256) of whom it was sent to, likewise: one that was refused got nothing. */
   readonly tlsFingerprints: Set<string>;
 }
 
@@ -74,8 +74,8 @@ export class DisclosureAccount {
 function addAttempt(disclosure: Disclosure, attempt: LedgerEntry & { kind: 'attempt' }): void {
   const { address, tls_fingerprint: fingerprint, bytes, time } = attempt;
   if (address !== null) see(disclosure.addresses, address);
-  if (fingerprint !== null) see(disclosure.tlsFingerprints, fingerprint);
   if (bytes === 0) return;
+  if (fingerprint !== null) see(disclosure.tlsFingerprints, fingerprint);
   disclosure.sent += 1;
   disclosure.unknown += bytes === null ? 1 : 0;
   disclosure.bytes += bytes ?? 0;

@@ -62,7 +62,7 @@ const BY = { by: orNull(name) };
 const EXCHANGE = {
   /** The address connected to; null when none was. */
   address: orNull(address),
-  /** SHA-256 of the certificate that the destination showed; null without TLS. */
+  /** SHA-256 of the certificate that the destination showed, also of one that was refused; null when it showed none. */
   tls_fingerprint: orNull(fingerprint),
   /** Of the destination's answer; null when there was none. */
   status: orNull(status),
@@ -134,14 +134,20 @@ const KINDS = {
   /** A key of ours came or went. `public_key` only of those that have one. */
   key: {
     purpose: oneOf('root', 'signing', 'ledger', 'master'),
-    change: oneOf('made', 'fetched', 'rotated', 'dropped', 'retired'),
+    /**
+     * Came: `made` by the service, `fetched` from the arbiter, `given` by a setting, `resumed` as what a setting had put
+     * aside at an earlier start, `rotated` in the place of another. Went: `dropped` by the owner, `retired` when its time
+     * was over, others took its place, or a start found other keys set.
+     */
+    change: oneOf('made', 'fetched', 'rotated', 'dropped', 'retired', 'given', 'resumed'),
     public_key: orNull(text(512)),
     ...BY,
   },
-  /** New exports that a rule or the service's settings refused: those alike within a minute. */
+  /** New exports that a rule refused, or a setting that says where none may go: those alike within a minute. */
   refused: {
     minute: isTime,
     code,
+    /** Null when a setting refused them, and when `others` is true. */
     rule: orNull(uuid),
     app: orNull(name),
     destination: orNull(name),

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NOON } from '../../test/support/ledger/memory-ledger.ts';
 import { entryText, eventText, parseEntry } from './entry.ts';
-import { REFUSALS_TOLD_APART_MAX, type Refusal, RefusalTally } from './refusal-tally.ts';
+import {
+  REFUSALS_TOLD_APART_BYTES_MAX,
+  REFUSALS_TOLD_APART_MAX,
+  type Refusal,
+  RefusalTally,
+} from './refusal-tally.ts';
 
 const MINUTE = 60_000;
 const REFUSAL: Refusal = {
@@ -82,5 +87,36 @@ describe('refusals', () => {
       count: 500,
       bytes: 5_000,
     });
+  });
+
+  it('with longer names than there is room for count together too: room is bytes, and is there again in the next minute', () => {
+    const KEYS = 8;
+    const each = REFUSALS_TOLD_APART_BYTES_MAX / KEYS;
+    /** One that is told apart by so many bytes, most of them in characters of two. */
+    const ofBytes = (bytes: number, n: number): Refusal => {
+      const refusal = { ...REFUSAL, destination: `https://${n}.example/` };
+      const { code, rule, app, destination } = refusal;
+      const left = bytes - Buffer.byteLength(JSON.stringify([code, rule, app, destination]));
+      return {
+        ...refusal,
+        destination: destination + 'ü'.repeat(Math.floor(left / 2)) + 'u'.repeat(left % 2),
+      };
+    };
+    const counted = (tally: RefusalTally) => tally.takeAll().map(({ others, count }) => [others, count]);
+    const apart = Array<[boolean, number]>(KEYS).fill([false, 1]);
+
+    const tally = new RefusalTally();
+    for (let n = 0; n < KEYS; n += 1) tally.add(ofBytes(each, n), NOON);
+    assert.deepEqual(counted(tally), apart, 'all of the room');
+
+    for (let n = 0; n < KEYS; n += 1) tally.add(ofBytes(each, n), NOON);
+    tally.add(REFUSAL, NOON);
+    tally.add(ofBytes(each, 0), NOON);
+    const [first, ...rest] = counted(tally);
+    assert.deepEqual(first, [false, 2], 'who is known goes on');
+    assert.deepEqual(rest, [...apart.slice(1), [true, 1]]);
+
+    for (let n = 0; n < KEYS; n += 1) tally.add(ofBytes(n === 0 ? each + 1 : each, n), NOON);
+    assert.deepEqual(counted(tally), [...apart.slice(1), [true, 1]], 'a byte too many');
   });
 });

@@ -11,8 +11,13 @@ export interface Refusal {
   readonly bytes: number;
 }
 
-/** Refusals of a minute that are told apart; all further ones of a code count together. */
+/** Kinds of refusals that are told apart in a minute; all further ones of a code count together. */
 export const REFUSALS_TOLD_APART_MAX = 256;
+/**
+ * What tells them apart (code, rule, app and destination) takes at most so much in a minute, as JSON in UTF-8: an app may
+ * choose destinations of 8 KiB. Of 256 as people name them it is about 40 KiB.
+ */
+export const REFUSALS_TOLD_APART_BYTES_MAX = 64 * 1_024;
 
 const MINUTE_MS = 60_000;
 
@@ -25,6 +30,8 @@ type Refused = EventOf<'refused'>;
 export class RefusalTally {
   #minute = 0;
   readonly #counts = new Map<string, Refused>();
+  /** Of the keys of those told apart. */
+  #bytes = 0;
 
   /**
    * Counts one.
@@ -37,7 +44,7 @@ export class RefusalTally {
     if (this.#counts.size === 0) this.#minute = minuteOf(now);
     const { code, rule, app, destination, bytes } = refusal;
     const own = JSON.stringify([code, rule, app, destination]);
-    if (this.#counts.has(own) || this.#counts.size < REFUSALS_TOLD_APART_MAX) {
+    if (this.#counts.has(own) || this.#takeRoom(own)) {
       this.#count(own, { code, rule, app, destination, others: false }, bytes);
     } else {
       this.#count(code, { code, rule: null, app: null, destination: null, others: true }, bytes);
@@ -54,7 +61,15 @@ export class RefusalTally {
   takeAll(): Refused[] {
     const events = [...this.#counts.values()];
     this.#counts.clear();
+    this.#bytes = 0;
     return events;
+  }
+
+  #takeRoom(own: string): boolean {
+    const bytes = this.#bytes + Buffer.byteLength(own);
+    if (this.#counts.size >= REFUSALS_TOLD_APART_MAX || bytes > REFUSALS_TOLD_APART_BYTES_MAX) return false;
+    this.#bytes = bytes;
+    return true;
   }
 
   #count(key: string, refused: Omit<Refused, 'kind' | 'minute' | 'count' | 'bytes'>, bytes: number): void {

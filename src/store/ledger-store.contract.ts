@@ -264,9 +264,13 @@ export function describeLedgerStore(name: string, open: OpenStore): void {
       await store.secrets.replace('a', bytes('3'), bytes('4'), record);
       const rotated = { purpose: 'signing', change: 'rotated', publicKey: 'def', by: 'anna' } as const;
       await store.secrets.replace('a', bytes('1'), bytes('4'), { changes: [rotated], now: NOW });
+      const given = { purpose: 'root', change: 'given', publicKey: null, by: null } as const;
+      await store.secrets.replace('b', null, bytes('5'), { changes: [given], now: NOW });
+      await store.secrets.replace('b', null, bytes('6'), { changes: [given], now: NOW });
       assert.deepEqual(await happened(store), [
         { kind: 'key', purpose: 'signing', change: 'made', public_key: 'abc', by: null },
         { kind: 'key', purpose: 'signing', change: 'rotated', public_key: 'def', by: 'anna' },
+        { kind: 'key', purpose: 'root', change: 'given', public_key: null, by: null },
       ]);
     });
   });

@@ -18,6 +18,7 @@ import { Box, DESTINATION } from '../support/arbiter/box.ts';
 import { answersBytes, answersCode, TestArbiter } from '../support/arbiter/test-arbiter.ts';
 import { runMain } from '../support/captured-io.ts';
 import { eventLoopTurns } from '../support/event-loop.ts';
+import { entriesIn } from '../support/ledger/entries.ts';
 import { ServiceProcess, tokenFor } from '../support/service.ts';
 
 /** The first wait after an ask that brought no key. */
@@ -409,6 +410,57 @@ describe('a new root key for the owner', () => {
     const refusal = await box.send('POST', path, token);
     assert.equal(refusal.code, 'not_found');
     assert.match(refusal.detail, /no arbiter.*--arbiter/);
+  });
+});
+
+describe('the ledger', () => {
+  /** What it says of root keys from its entry number `from` on; and how many entries it has. */
+  function rootKeysIn(box: Box, from = 0): { changes: [string, string | null][]; size: number } {
+    const entries = entriesIn(join(box.dataDir, 'exports.db'));
+    const changes = entries
+      .slice(from)
+      .flatMap((entry): [string, string | null][] =>
+        entry.kind === 'key' && entry.purpose === 'root' ? [[entry.change, entry.by]] : [],
+      );
+    return { changes, size: entries.length };
+  }
+
+  it('has every key that came, whoever asked for it, and those that went', async () => {
+    await using box = await Box.ready();
+    const first = rootKeysIn(box);
+    assert.deepEqual(first.changes, [['fetched', null]]);
+    const owner = box.arbiter.tokenWith({ method: 'POST', path: '/owner/root-key/refresh' }) ?? '';
+    await box.send('POST', '/owner/root-key/refresh', owner);
+    await box.send('POST', '/owner/root-key/refresh', owner, { drop_old: true });
+    const second = rootKeysIn(box, first.size);
+    assert.deepEqual(
+      second.changes.map(([change]) => change),
+      ['fetched', 'dropped', 'fetched'],
+    );
+    await box.stop();
+    await box.start();
+    await box.asked(4);
+    await box.untilReady();
+    assert.deepEqual(rootKeysIn(box, second.size).changes, [['fetched', null]]);
+  });
+
+  it('has each start that checks tokens with other keys than the one before', async () => {
+    await using box = await Box.ready();
+    let { size } = rootKeysIn(box);
+    const startedWith = async (flags?: readonly string[]): Promise<string[]> => {
+      await box.stop();
+      await box.start(flags);
+      const { changes, size: newSize } = rootKeysIn(box, size);
+      size = newSize;
+      return changes.map(([change]) => change);
+    };
+    assert.deepEqual(await startedWith(['--secret', 'one']), ['retired', 'given']);
+    assert.deepEqual(await startedWith(['--secret', 'one']), []);
+    assert.deepEqual(await startedWith(['--secret', 'two']), ['retired', 'given']);
+    assert.deepEqual(await startedWith([]), ['retired', 'made']);
+    assert.deepEqual(await startedWith([]), []);
+    // Nobody has asked the arbiter yet: the clock stands still.
+    assert.deepEqual(await startedWith(), ['retired', 'resumed']);
   });
 });
 

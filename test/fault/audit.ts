@@ -1,5 +1,7 @@
 import type { FinishedExport } from '../../client/index.ts';
 import type { Ledger, LedgerAttempt, LedgerJob } from './ledger.ts';
+import { mayBeDone, type OwnerAct } from './owner.ts';
+import { compareOwner } from './owner-audit.ts';
 import { compareRecord, type Record } from './record.ts';
 import { type Arrival, receiptFor, statusOf } from './recording-destination.ts';
 import type { Submission } from './submissions.ts';
@@ -10,6 +12,8 @@ export interface Evidence {
   readonly ledger: Ledger;
   /** The entries of what the service itself keeps as its ledger. */
   readonly record: Record;
+  /** What the owner asked for. */
+  readonly acts: readonly OwnerAct[];
   /** Whether old results were deleted in some life: then those of exports without a key may be gone. */
   readonly hasDeleted: boolean;
 }
@@ -36,6 +40,8 @@ export interface Figures {
   deleted: number;
   /** Exports that the ledger tells of; 0 when texts were erased. */
   recorded: number;
+  /** What the owner asked for and was answered with yes. */
+  ownerActs: number;
 }
 
 /** Holds what the submitters know, what arrived and what the store says against each other. */
@@ -71,6 +77,7 @@ class Auditor {
       unknown: count('unknown'),
       deleted: 0,
       recorded: 0,
+      ownerActs: evidence.acts.filter(({ fate }) => fate === 'done').length,
     };
   }
 
@@ -82,12 +89,15 @@ class Auditor {
     this.#auditOrder();
   }
 
-  /** What came is what was handed over, whole, under one id for ever, and not something that was refused. */
+  /**
+   * What came is what was handed over, whole, under one id for ever, and not something that was refused. What the owner
+   * had sent once more has an id of its own.
+   */
   #auditArrival(arrival: Arrival): void {
     const { id, key, lane, body } = arrival;
     const submission = this.#byKey.get(key);
-    const known = this.#idByKey.get(key) ?? submission?.id ?? id;
-    this.#idByKey.set(key, known);
+    const known = this.#isRedelivery(id) ? id : (this.#idByKey.get(key) ?? submission?.id ?? id);
+    if (!this.#isRedelivery(id)) this.#idByKey.set(key, known);
     this.#arrivalsById.set(id, [...(this.#arrivalsById.get(id) ?? []), arrival]);
     this.#expect(submission !== undefined, `${key} arrived, and nobody handed it over`);
     if (submission === undefined) return;
@@ -95,6 +105,15 @@ class Auditor {
     this.#expect(submission.json === body, `${key}: other bytes arrived than were handed over`);
     this.#expect(submission.lane === lane, `${key} arrived at ${lane} instead of ${submission.lane}`);
     this.#expect(known === id, `${key} arrived under ${id} and under ${known}: it was queued twice`);
+  }
+
+  /** Of one that is deleted, and whose answer the owner never got, nobody knows any more. */
+  #isRedelivery(id: string): boolean {
+    const { ledger, acts, hasDeleted } = this.#evidence;
+    const job = ledger.jobs.get(id);
+    if (job !== undefined) return job.redeliveryOf !== null;
+    const asked = acts.filter((act) => act.kind === 'redeliver' && mayBeDone(act));
+    return asked.some(({ made }) => made === id || (made === null && hasDeleted));
   }
 
   #auditSubmission({ key, fate, id, isKeyed, result }: Submission): void {
@@ -139,12 +158,13 @@ class Auditor {
   #auditResult(
     key: string,
     { answer }: FinishedExport,
-    { resultStatus, resultCode, ledger }: LedgerJob,
+    { state, resultStatus, resultCode, ledger }: LedgerJob,
   ): void {
     const last = ledger.at(-1);
     const told = answer.error?.code ?? String(answer.status);
     const kept = resultCode ?? String(resultStatus);
-    const made = last?.status === null ? last.error : String(last?.status);
+    const made =
+      state === 'cancelled' ? 'cancelled' : last?.status === null ? last.error : String(last?.status);
     this.#expect(told === kept && kept === made, `${key}: told ${told}, kept ${kept}, last attempt ${made}`);
     if (answer.ok) this.#expect(answer.body === receiptFor(key), `${key}: told the answer "${answer.body}"`);
   }
@@ -172,6 +192,7 @@ class Auditor {
   #auditRecord(): void {
     const { ledger, record, hasDeleted } = this.#evidence;
     for (const job of ledger.jobs.values()) this.wrongs.push(...compareRecord(job, record));
+    this.wrongs.push(...compareOwner(this.#evidence));
     for (const [id, { outcomes }] of record.exports) {
       this.#expect(ledger.jobs.has(id) || hasDeleted, `${id} is in the ledger, and the store never had it`);
       const isDelivered = outcomes.some(({ state }) => state === 'delivered');
@@ -196,7 +217,8 @@ class Auditor {
       // `seq` orders them. A single submitter knows the order too: it had the answer to one before the next began.
       const arrived = jobs.filter(({ id }) => firstArrivals.has(id));
       this.#expectRising(`first arrivals of ${lane}`, arrived, ({ id }) => firstArrivals.get(id) ?? 0);
-      this.#expectRising(`first attempts of ${lane}`, jobs, ({ ledger }) => ledger[0]?.startedAt ?? 0);
+      const sent = jobs.filter(({ ledger }) => ledger.length > 0);
+      this.#expectRising(`first attempts of ${lane}`, sent, ({ ledger }) => ledger[0]?.startedAt ?? 0);
     }
     for (const [lane, submissions] of Map.groupBy(this.#evidence.submissions, (each) => each.lane)) {
       const accepted = submissions.filter(({ fate }) => fate === 'accepted');
@@ -237,7 +259,9 @@ function explain(arrivals: readonly Arrival[], attempts: readonly LedgerAttempt[
 }
 
 /** Whether the attempts on record bear out how an export ended that has no answer: none was made, or the last says so. */
-function isReasonOf({ resultCode, ledger }: LedgerJob): boolean {
+function isReasonOf({ state, resultCode, ledger }: LedgerJob): boolean {
+  if (state === 'cancelled' || resultCode === 'cancelled')
+    return state === 'cancelled' && resultCode === 'cancelled';
   const last = ledger.findLast((attempt) => !isUnknown(attempt));
   return last === undefined ? resultCode === 'expired' : last.error === resultCode;
 }

@@ -26,10 +26,12 @@ export async function runFirstStart(seed: string, step: FirstStartStep, nth: num
   const submissions = new Submissions(seed);
   const wrongs = [...notKilled(death), ...(await startAgain(victim, destination, submissions))];
   const hasStore = wrongs.length === 0;
-  const ledger = hasStore ? readLedger(victim.storePath) : { jobs: new Map(), wrongs: [] };
+  const ledger = hasStore
+    ? readLedger(victim.storePath)
+    : { jobs: new Map(), rules: new Set<string>(), wrongs: [] };
   if (hasStore) wrongs.push(...(await flawsOf(victim.dataDir, victim.storePath)));
   const record = hasStore ? readRecord(victim.storePath) : NO_RECORD;
-  const evidence = { arrivals: destination.arrivals, ledger, record, hasDeleted: false };
+  const evidence = { arrivals: destination.arrivals, ledger, record, acts: [], hasDeleted: false };
   const found = audit({ submissions: [...submissions.all.values()], ...evidence });
   const { repeats, deliberateRepeats, polls } = submissions;
   return {

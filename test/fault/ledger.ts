@@ -1,4 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
+import type { JobState } from '../../src/export/job.ts';
+import { JOB_STATES } from '../../src/export/job-store.ts';
 import { type Row, STATE, toUuid } from '../../src/store/sqlite/rows.ts';
 
 /** An attempt on record. */
@@ -15,7 +17,12 @@ export interface LedgerJob {
   readonly lane: string;
   /** The order of acceptance. */
   readonly seq: number;
+  readonly state: JobState;
   readonly isFinished: boolean;
+  /** The owner took it back while it was being sent. */
+  readonly isCancelRequested: boolean;
+  /** The export whose payload the owner had sent once more as this one; null for one that was handed over. */
+  readonly redeliveryOf: string | null;
   /** Its result is deleted: apps know it no more. */
   readonly isHistory: boolean;
   readonly attempts: number;
@@ -28,16 +35,19 @@ export interface LedgerJob {
 
 export interface Ledger {
   readonly jobs: ReadonlyMap<string, LedgerJob>;
+  /** Ids of the owner's rules. */
+  readonly rules: ReadonlySet<string>;
   /** What is wrong with the file itself. */
   readonly wrongs: readonly string[];
 }
 
 /** Rows that must not be there when every export has ended: what, and how to count it. */
 const LEFTOVERS = {
-  'exports that have not ended': `SELECT count(*) AS n FROM jobs WHERE state NOT IN (${STATE.delivered}, ${STATE.undeliverable})`,
+  'exports that have not ended': `SELECT count(*) AS n FROM jobs WHERE state NOT IN (${STATE.delivered}, ${STATE.undeliverable}, ${STATE.cancelled})`,
   'ended exports with a lease or without an end':
     'SELECT count(*) AS n FROM jobs WHERE lease IS NOT NULL OR finished_at IS NULL',
   payloads: 'SELECT count(*) AS n FROM payloads',
+  'rules that the owner took away': 'SELECT count(*) AS n FROM rules',
   'answers of nobody': 'SELECT count(*) AS n FROM answers WHERE job NOT IN (SELECT seq FROM jobs)',
   'attempts of nobody': 'SELECT count(*) AS n FROM attempts WHERE job NOT IN (SELECT seq FROM jobs)',
   'keys of nobody': 'SELECT count(*) AS n FROM idempotency_keys WHERE job NOT IN (SELECT id FROM jobs)',
@@ -52,7 +62,8 @@ export function countUnfinished(path: string): number {
 /** Reads a store that no service uses. */
 export function readLedger(path: string): Ledger {
   using db = new DatabaseSync(path, { readOnly: true });
-  return { jobs: readJobs(db), wrongs: [...damages(db), ...leftovers(db)] };
+  const rules = (db.prepare('SELECT id FROM rules').all() as Row[]).map(({ id }) => String(id));
+  return { jobs: readJobs(db), rules: new Set(rules), wrongs: [...damages(db), ...leftovers(db)] };
 }
 
 function damages(db: DatabaseSync): string[] {
@@ -97,7 +108,10 @@ function toLedgerJob(row: Row, ledgers: ReadonlyMap<number, LedgerAttempt[]>): L
     id: toUuid(row.id as Uint8Array),
     lane: String(row.destination).split('/').at(-1) ?? '',
     seq: Number(row.seq),
+    state: JOB_STATES[Number(row.state)] as JobState,
     isFinished: row.finished_at !== null,
+    isCancelRequested: row.is_cancelled === 1,
+    redeliveryOf: row.redelivery_of === null ? null : toUuid(row.redelivery_of as Uint8Array),
     isHistory: row.is_history === 1,
     attempts: Number(row.attempts),
     attemptsSpent: Number(row.attempts_spent),

@@ -46,8 +46,9 @@ export async function runMigration(version: number, nth: number): Promise<Report
   const nothing = {
     submissions: [],
     arrivals: [],
-    ledger: { jobs: new Map(), wrongs: [] },
+    ledger: { jobs: new Map(), rules: new Set<string>(), wrongs: [] },
     record: NO_RECORD,
+    acts: [],
     hasDeleted: false,
   };
   const counts = { ...audit(nothing).figures, repeats: 0, deliberateRepeats: 0, polls: 0 };

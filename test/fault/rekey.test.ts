@@ -6,6 +6,7 @@ import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { entriesIn } from '../support/ledger/entries.ts';
 import { makeStoreUnderKey, readStoreUnderKey } from '../support/rekey-bench.ts';
 import { NTH_VARIABLE } from './kill-rekey.ts';
 import { LAST_WORDS } from './steps.ts';
@@ -48,7 +49,9 @@ it('killed at any point it leaves a store that opens with the key file that is t
     const killed = await rekeyKilledAt(nth, dataDir);
     if (killed?.startsWith('renameSync')) await startAndStop(victim);
     else assert.deepEqual(await readStoreUnderKey(dataDir), bench.content, `killed before ${killed}`);
-    if (!readFileSync(join(dataDir, 'store.key')).equals(oldKey)) underNewKey += 1;
+    const isUnderNewKey = !readFileSync(join(dataDir, 'store.key')).equals(oldKey);
+    if (isUnderNewKey) underNewKey += 1;
+    assert.equal(rekeysOnRecord(dataDir), isUnderNewKey ? 1 : 0, `killed before ${killed}`);
     if (killed === null) break;
     killedBefore.push(killed);
     // Where the first try left a key, the next one still goes through.
@@ -56,6 +59,7 @@ it('killed at any point it leaves a store that opens with the key file that is t
     assert.ok(existsSync(join(dataDir, 'store.key.next')));
     assert.equal(await rekeyKilledAt(CALLS_MAX, dataDir), null);
     assert.deepEqual(await readStoreUnderKey(dataDir), bench.content);
+    assert.equal(rekeysOnRecord(dataDir), 1);
   }
   for (const call of ['openSync', 'writeSync', 'linkSync', 'COMMIT', 'renameSync'])
     assert.ok(
@@ -67,6 +71,12 @@ it('killed at any point it leaves a store that opens with the key file that is t
     `${underNewKey} of ${killedBefore.join(', ')}`,
   );
 });
+
+/** How often the ledger says that the store got a new master key. */
+function rekeysOnRecord(dataDir: string): number {
+  const entries = entriesIn(join(dataDir, 'exports.db'));
+  return entries.filter((entry) => entry.kind === 'key' && entry.change === 'rotated').length;
+}
 
 /** The service itself starts on what is there, and stops again. */
 async function startAndStop(victim: Victim): Promise<void> {

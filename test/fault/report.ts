@@ -23,6 +23,8 @@ const LABELS: Readonly<Record<keyof Counts, string>> = {
   endedWithoutArrival: 'of these ended with a reason, never arrived',
   deleted: 'of these deleted when their time was over',
   recorded: 'exports that the ledger tells of, where nothing of it was erased',
+  ownerActs:
+    'acts of the owner that were done: rules made and taken away, exports cancelled and sent once more',
   refused: 'exports refused',
   unknown: 'exports without a key whose answer was lost',
   arrivals: 'requests that reached the destination whole',

@@ -1,12 +1,17 @@
 import { ExportClient, type ExportStatus } from '../../client/index.ts';
 import { tokenFor } from '../support/service.ts';
+import { type Answer, askOnce, isNobodyThere, SLEEP_MS_MAX, sleepFor, untilHeard } from './asking.ts';
+import { OWNED_LANE, Owner, type OwnerAct } from './owner.ts';
 import { Random } from './random.ts';
 import type { Ration } from './ration.ts';
 import type { Mood, RecordingDestination } from './recording-destination.ts';
 import type { Submission, Submissions } from './submissions.ts';
 
-/** How a lane is used. `sequential`: one submitter, each export handed over after the answer to the one before. */
-type Style = 'sequential' | 'parallel' | 'batches' | 'without keys' | 'refused';
+/**
+ * How a lane is used. `sequential`: one submitter, each export handed over after the answer to the one before. `owned`: the
+ * same, and the submitter waits for no result, since the owner may hold them.
+ */
+type Style = 'sequential' | 'parallel' | 'batches' | 'without keys' | 'refused' | 'owned';
 
 export interface LanePlan {
   readonly name: string;
@@ -43,14 +48,13 @@ export const LANES: readonly LanePlan[] = [
   { name: 'parallel', client: 'app-2', style: 'parallel', mood: { 'takes slowly': 0.4 } },
   { name: 'keyless', client: 'app-3', style: 'without keys', mood: { 'answers 500': 0.1 } },
   { name: 'refused', client: 'app-1', style: 'refused', mood: {} },
+  { name: OWNED_LANE, client: 'app-4', style: 'owned', mood: { 'takes slowly': 0.3, 'answers 500': 0.2 } },
 ];
 
 const PARALLEL_SUBMITTERS = 3;
 const BATCH_MAX = 12;
 const POLLED_AT_ONCE_MAX = 10;
 const RESULT_WAIT_MS = 90_000;
-/** A client of the matrix never waits for longer than this before it tries again. */
-const SLEEP_MS_MAX = 40;
 const STATE_RANK = { Pending: 0, Processing: 1, Finished: 2 } as const;
 
 export interface WorkloadParts {
@@ -65,9 +69,11 @@ export interface WorkloadParts {
 export class Workload {
   readonly #parts: WorkloadParts;
   readonly #clients = new Map<string, ExportClient>();
+  readonly #owner: Owner;
 
   constructor(parts: WorkloadParts) {
     this.#parts = parts;
+    this.#owner = new Owner(parts);
     for (const { name, client } of LANES) {
       const token = tokenFor({ destination: parts.destination.urlOf(name), client });
       this.#clients.set(
@@ -80,7 +86,13 @@ export class Workload {
   /** Runs until the ration is over; everything that was handed over has its answer then. */
   async run(): Promise<void> {
     const tasks = LANES.flatMap((lane) => [...this.#submitters(lane), ...this.#pollers(lane)]);
+    tasks.push(this.#owner.run());
     await Promise.all(tasks.map((task) => task.catch((error: unknown) => this.#wrong(String(error)))));
+  }
+
+  /** What the owner asked for so far. */
+  get ownerActs(): readonly OwnerAct[] {
+    return this.#owner.acts;
   }
 
   /** Hands over one export, and waits for its end. */
@@ -97,6 +109,7 @@ export class Workload {
   #submitters(lane: LanePlan): Promise<void>[] {
     switch (lane.style) {
       case 'sequential':
+      case 'owned':
         return [this.#submitSingly(lane, 0)];
       case 'parallel':
         return Array.from({ length: PARALLEL_SUBMITTERS }, (_, n) => this.#submitSingly(lane, n));
@@ -123,7 +136,7 @@ export class Workload {
         submissions.deliberateRepeats += 1;
         await this.#submit(lane, submission);
       }
-      if (random.chance(0.2)) await this.#awaitResult(submission);
+      if (lane.style !== 'owned' && random.chance(0.2)) await this.#awaitResult(submission);
     }
   }
 
@@ -163,7 +176,7 @@ export class Workload {
     const { submissions, ration } = this.#parts;
     while (await ration.take(lane.name)) {
       const submission = submissions.make(lane.name, false);
-      const answer = await this.#handOver(() =>
+      const answer = await untilHeard(() =>
         this.#post(this.#token(lane), this.#wireExport(lane, submission)),
       );
       if (answer === null || answer.code === 'store_unavailable') submission.fate = 'unknown';
@@ -215,21 +228,10 @@ export class Workload {
   /** Asks until there is an answer that says what became of it. */
   async #insist(request: () => Promise<Answer | null>): Promise<Answer> {
     for (;;) {
-      const answer = await this.#handOver(request);
+      const answer = await untilHeard(request);
       if (answer !== null && answer.status !== 503) return answer;
       this.#parts.submissions.repeats += 1;
       await PATIENT.sleep(SLEEP_MS_MAX);
-    }
-  }
-
-  /** Asks until somebody listens: what met nobody was certainly not taken. */
-  async #handOver(request: () => Promise<Answer | null>): Promise<Answer | null> {
-    for (;;) {
-      try {
-        return await request();
-      } catch {
-        await PATIENT.sleep(SLEEP_MS_MAX);
-      }
     }
   }
 
@@ -269,24 +271,8 @@ export class Workload {
     return tokenFor({ destination: this.#parts.destination.urlOf(name), client });
   }
 
-  /**
-   * One request, without the SDK's repeats; null when the answer was lost.
-   *
-   * @throws the error of `fetch` when nobody listens
-   */
-  async #post(token: string, body: object, headers: Record<string, string> = {}): Promise<Answer | null> {
-    try {
-      const response = await fetch(`${this.#parts.url}/export`, {
-        method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json', 'x-api-key': token },
-        body: JSON.stringify(body),
-      });
-      const { id = '', code = '' } = (await response.json()) as { id?: string; code?: string };
-      return { status: response.status, id, code };
-    } catch (error) {
-      if (isNobodyThere(error)) throw error;
-      return null;
-    }
+  #post(token: string, body: object, headers: Record<string, string> = {}): Promise<Answer | null> {
+    return askOnce(`${this.#parts.url}/export`, 'POST', token, { body, headers });
   }
 
   /** Counts the requests that the SDK makes again although the service may have taken them. */
@@ -306,19 +292,9 @@ export class Workload {
   }
 }
 
-function isNobodyThere(error: unknown): boolean {
-  return ((error as Error).cause as { code?: unknown } | undefined)?.code === 'ECONNREFUSED';
-}
-
-interface Answer {
-  readonly status: number;
-  readonly id: string;
-  readonly code: string;
-}
-
 /** Tries for as long as the service keeps dying. */
 const PATIENT = {
   triesMax: Number.POSITIVE_INFINITY,
   backoffMs: () => SLEEP_MS_MAX,
-  sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.min(ms, SLEEP_MS_MAX))),
+  sleep: sleepFor,
 };

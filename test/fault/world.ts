@@ -1,8 +1,9 @@
 import { audit } from './audit.ts';
 import { countUnfinished, readLedger } from './ledger.ts';
+import { compareOwner } from './owner-audit.ts';
 import { Random } from './random.ts';
 import { Ration } from './ration.ts';
-import { compareRecord, flawsOf, readRecord } from './record.ts';
+import { compareRecord, flawsOf, type Record as LedgerRecord, readRecord, startWrongs } from './record.ts';
 import { RecordingDestination } from './recording-destination.ts';
 import type { Report } from './report.ts';
 import type { InnerStep, KillOrder, StartStep, Step } from './steps.ts';
@@ -61,6 +62,9 @@ class World implements AsyncDisposable {
   readonly #kills = new Map<Step, number>();
   readonly #wrongs: string[] = [];
   #hasDeleted = false;
+  #workload: Workload | null = null;
+  /** Entries that the ledger had after the last death. */
+  #entries = 0;
 
   private constructor(seed: string, destination: RecordingDestination) {
     this.#seed = seed;
@@ -83,19 +87,21 @@ class World implements AsyncDisposable {
     // The first start finds the port, which stays the same; nobody asks anything yet.
     const first = this.#victim.start(null);
     await this.#expectReady(first);
-    const workload = this.#workload();
+    const workload = this.#makeWorkload();
     const submitted = workload.run();
     first.kill('random');
     await first.ended;
+    this.#auditStart(readRecord(this.#victim.storePath), true);
     for (const [index, step] of steps.entries())
       await this.#dieAt(step, new Random(this.#seed, 'death', index));
     await this.#end(workload, submitted);
     return this.#report();
   }
 
-  #workload(): Workload {
+  #makeWorkload(): Workload {
     const parts = { destination: this.#destination, submissions: this.#submissions, ration: this.#ration };
-    return new Workload({ seed: this.#seed, url: this.#victim.url, ...parts });
+    this.#workload = new Workload({ seed: this.#seed, url: this.#victim.url, ...parts });
+    return this.#workload;
   }
 
   /** One life: it is started, works, and dies. */
@@ -113,19 +119,28 @@ class World implements AsyncDisposable {
     const end = await life.ended;
     this.#destination.onArrival = () => false;
     this.#count(step, end);
-    await this.#auditDeath(step);
+    await this.#auditDeath(step, await life.ready);
   }
 
-  /** Whatever was cut off: the ledger holds, and says of each export what the store does. */
-  async #auditDeath(step: WorldStep): Promise<void> {
+  /** Whatever was cut off: the ledger holds, and says of each export, and of the owner, what the store does. */
+  async #auditDeath(step: WorldStep, wasReady: boolean): Promise<void> {
     const { dataDir, storePath } = this.#victim;
     const record = readRecord(storePath);
-    const jobs = [...readLedger(storePath).jobs.values()];
+    const ledger = readLedger(storePath);
+    const acts = this.#workload?.ownerActs ?? [];
     const wrongs = [
       ...(await flawsOf(dataDir, storePath)),
-      ...jobs.flatMap((job) => compareRecord(job, record)),
+      ...[...ledger.jobs.values()].flatMap((job) => compareRecord(job, record)),
+      ...compareOwner({ acts, record, ledger, hasDeleted: this.#hasDeleted }),
       ...(record.logs === 1 ? [] : [`there are ${record.logs} logs, and nothing was restored`]),
     ];
+    this.#wrongs.push(...wrongs.map((wrong) => `after a death at "${step}": ${wrong}`));
+    this.#auditStart(record, wasReady, step);
+  }
+
+  #auditStart({ kinds }: LedgerRecord, wasReady: boolean, step = 'the first start'): void {
+    const wrongs = startWrongs(kinds.slice(this.#entries), wasReady);
+    this.#entries = kinds.length;
     this.#wrongs.push(...wrongs.map((wrong) => `after a death at "${step}": ${wrong}`));
   }
 
@@ -197,8 +212,10 @@ class World implements AsyncDisposable {
       arrivals: this.#destination.arrivals,
       ledger: readLedger(this.#victim.storePath),
       record: readRecord(this.#victim.storePath),
+      acts: this.#workload?.ownerActs ?? [],
       hasDeleted: this.#hasDeleted,
     };
+    this.#auditStart(evidence.record, true, 'the end');
     const found = audit(evidence);
     return {
       kills: this.#kills,

@@ -17,8 +17,8 @@ export class MemorySecrets implements SecretStore {
     return this.#values.get(name) ?? null;
   }
 
-  async putIfAbsent(name: string, value: Uint8Array): Promise<Uint8Array> {
-    await this.replace(name, null, value);
+  async putIfAbsent(name: string, value: Uint8Array, record: KeyRecord | null = null): Promise<Uint8Array> {
+    await this.replace(name, null, value, record);
     return this.#values.get(name) ?? value;
   }
 

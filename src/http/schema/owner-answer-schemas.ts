@@ -32,7 +32,8 @@ const ATTEMPT_SCHEMA = {
     tls_fingerprint: {
       type: ['string', 'null'],
       pattern: '^[0-9a-f]{64}$',
-      description: 'SHA-256 of the certificate shown there; null without TLS.',
+      description:
+        'SHA-256 of the certificate shown there, also of one that was refused; null without TLS, or when none was shown.',
     },
     status: { type: ['integer', 'null'], description: "Of the destination's answer." },
     error: {

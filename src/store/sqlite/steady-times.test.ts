@@ -90,7 +90,7 @@ class Box implements AsyncDisposable {
 
   /** What the service does again and again. */
   async chores(): Promise<void> {
-    await endOldExports(this.store, this.#clock);
+    await endOldExports(this.store, this.#clock, 1e9);
     await eraseOldPayloads(this.store, this.#clock, KEEP_PAYLOADS_MS);
     await deleteOldResults(this.store, this.#clock, KEEP_RESULTS_MS);
     await deleteOldHistory(this.store, this.#clock, KEEP_HISTORY_MS);
