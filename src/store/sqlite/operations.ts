@@ -17,7 +17,7 @@ import type {
   StoreTotals,
 } from '../../export/job-store.ts';
 import type { LedgerBeginning, LedgerHead, RefusedExport } from '../../export/ledger-store.ts';
-import type { CancelResult, RedeliverResult, Redelivery } from '../../export/owner-store.ts';
+import type { CancelResult, RedeliverResult, Redelivery, RuleRemoval } from '../../export/owner-store.ts';
 import type { Rule } from '../../export/rules.ts';
 import type { SignedCheckpoint } from './ledger-writer.ts';
 
@@ -96,8 +96,8 @@ export interface Results {
   deleteExpired: number;
   deleteHistory: number;
   rules: readonly Rule[];
-  addRule: boolean;
-  removeRule: readonly LaneBacklog[] | null;
+  addRule: readonly Rule[] | null;
+  removeRule: RuleRemoval | null;
   endBlocked: number;
   cancel: CancelResult;
   redeliver: RedeliverResult;

@@ -31,7 +31,7 @@ import type {
   StoreKeys,
 } from '../../export/job-store.ts';
 import type { RefusedExport } from '../../export/ledger-store.ts';
-import type { CancelResult, RedeliverResult } from '../../export/owner-store.ts';
+import type { CancelResult, RedeliverResult, RuleRemoval } from '../../export/owner-store.ts';
 import { type LaneRules, matcherOf, NO_RULES, RULES_MAX, type Rule, windowEnd } from '../../export/rules.ts';
 import {
   accept,
@@ -759,12 +759,12 @@ export class SqliteWriter {
 
   // -- the owner ------------------------------------------------------------------------------------------------------
 
-  #addRule(rule: Rule, by: string | null): boolean {
-    if (this.#lanes.rules.rules.length >= RULES_MAX) return false;
+  #addRule(rule: Rule, by: string | null): Rule[] | null {
+    if (this.#lanes.rules.rules.length >= RULES_MAX) return null;
     this.#lanes.rules.add(rule);
     this.#ledger.append(ruleEvent('added', rule, by), rule.createdAt);
     if (rule.kind === 'hold') this.#markHeld(rule);
-    return true;
+    return this.#lanes.rules.rules;
   }
 
   #markHeld(rule: Rule): void {
@@ -775,18 +775,22 @@ export class SqliteWriter {
     }
   }
 
-  #removeRule({ id, now, notExpiredBefore, by }: OperationOf<'removeRule'>): LaneBacklog[] | null {
+  #removeRule({ id, now, notExpiredBefore, by }: OperationOf<'removeRule'>): RuleRemoval | null {
     const rule = this.#lanes.rules.rules.find((each) => each.id === id);
     if (rule === undefined) return null;
     this.#lanes.rules.remove(id);
     this.#ledger.append(ruleEvent('removed', rule, by), now.wall);
+    if (rule.kind === 'hold') this.#markReleased(notExpiredBefore);
+    return { rules: this.#lanes.rules.rules, lanes: this.#freedOf(rule, now.steady) };
+  }
+
+  /** What a rule that is gone has kept from sending, and no other rule does. */
+  #freedOf(rule: Rule, now: number): LaneBacklog[] {
     if (rule.kind === 'budget') return [];
-    this.#markReleased(notExpiredBefore);
     const matcher = matcherOf(rule);
-    const lanes = [...this.#lanes.counts.busy()].filter((lane) => matcher.matches(this.#lanes.find(lane)));
-    return lanes
-      .filter((lane) => !this.#lanes.isStopped(lane))
-      .map((lane) => this.#backlog(lane, now.steady));
+    return [...this.#lanes.counts.busy()]
+      .filter((lane) => matcher.matches(this.#lanes.find(lane)) && !this.#lanes.isStopped(lane))
+      .map((lane) => this.#backlog(lane, now));
   }
 
   #markReleased(notExpiredBefore: number): void {
