@@ -41,6 +41,16 @@ const TURNS_MAX = 2_000;
 /** In which everything that a store's failures left undone is done. */
 const MENDED_MS = 10_000;
 
+/** What of a decision the store fails at, if it does. */
+const failing = fc.option(
+  fc.record({
+    at: fc.constantFrom(...DECISION_STEPS),
+    moment: fc.constantFrom('before' as const, 'after' as const),
+    times: fc.integer({ min: 1, max: 3 }),
+  }),
+);
+type Failing = typeof failing extends fc.Arbitrary<infer T> ? T : never;
+
 const step = fc.oneof(
   {
     weight: 4,
@@ -56,28 +66,20 @@ const step = fc.oneof(
     }),
   },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: fc.record({
+      failing,
       kind: fc.constant('rule' as const),
       rule: fc.constantFrom('block' as const, 'hold' as const),
       target: fc.nat(TARGETS.length - 1),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('unrule' as const), which: fc.nat(3) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('unrule' as const), which: fc.nat(3), failing }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('redeliver' as const), which: fc.nat(9) }) },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('half a block' as const), target: fc.nat(TARGETS.length - 1) }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: fc.constant('fail' as const),
-      at: fc.constantFrom(...DECISION_STEPS),
-      moment: fc.constantFrom('before' as const, 'after' as const),
-      times: fc.integer({ min: 1, max: 3 }),
-    }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.nat(40_000) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('crash', 'stop') }) },
@@ -198,6 +200,7 @@ class World implements Deliverer, AsyncDisposable {
         this.#answer(this.#running.filter(({ isOpen }) => isOpen)[happened.which], happened.status);
         break;
       case 'rule':
+        this.#failAt(happened.failing);
         await this.#addRule({
           kind: happened.rule,
           note: null,
@@ -205,6 +208,7 @@ class World implements Deliverer, AsyncDisposable {
         });
         break;
       case 'unrule':
+        this.#failAt(happened.failing);
         await this.#removeRule(this.rules[happened.which]);
         break;
       case 'cancel':
@@ -215,9 +219,6 @@ class World implements Deliverer, AsyncDisposable {
         break;
       case 'half a block':
         await this.#dieAddingBlock(TARGETS[happened.target] as (typeof TARGETS)[0]);
-        break;
-      case 'fail':
-        this.#flaky.fail(happened.at, happened.moment, happened.times);
         break;
       case 'pass':
         this.clock.advance(happened.ms);
@@ -231,6 +232,10 @@ class World implements Deliverer, AsyncDisposable {
         break;
     }
     await this.#quiet();
+  }
+
+  #failAt(failing: Failing): void {
+    if (failing !== null) this.#flaky.fail(failing.at, failing.moment, failing.times);
   }
 
   get #running(): Attempt[] {
