@@ -329,7 +329,8 @@ class World implements Deliverer, AsyncDisposable {
     } catch (error) {
       await this.#lookAtRules(error);
     }
-    if (this.#flaky.failures === failures) await this.#checkBlocks();
+    // What an earlier block stops may have been left undone; another block does that too.
+    if (rule.kind === 'block' && this.#flaky.failures === failures) await this.#checkBlocks();
   }
 
   /** Whoever was answered so may find any rules. */
