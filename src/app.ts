@@ -220,7 +220,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     owner: {
       ...ownerActions(owner, rootKeys, signingKeys, log),
       redeliver: (id, by) => service.redeliver(id, by),
-      sessions: new OwnerSessions({ secrets: store.secrets, masterKey, clock }),
+      sessions: new OwnerSessions({ store, masterKey, clock }),
       feed: ownerFeed,
     },
     ledger,

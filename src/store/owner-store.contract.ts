@@ -237,6 +237,17 @@ export function describeOwnerStore(name: string, open: OpenStore): void {
       },
     );
 
+    promises(
+      'is given back by no wall clock that is set forward, or back, while something is cleared away',
+      async (store) => {
+        await store.owner.addRule(budget({ limit: 1, unit: 'exports', per: 'day' }));
+        await insert(store, newJob());
+        for (const wall of [NOW + 3_652 * 24 * HOUR, NOW - 3_652 * 24 * HOUR])
+          await store.expire({ wall, steady: NOW + HOUR }, 10);
+        assert.equal(refusedIndex(await store.insert([newJob()], LIMITS)), 0);
+      },
+    );
+
     promises('of several the first that is used up decides', async (store) => {
       await store.owner.addRule(budget({ limit: 5, unit: 'exports', per: 'day' }));
       await store.owner.addRule(budget({ limit: 1, unit: 'exports', per: 'hour' }));

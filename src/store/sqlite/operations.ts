@@ -90,7 +90,7 @@ export interface Results {
   settle: { settled: boolean; next: Claim };
   extendLeases: undefined;
   rescue: LaneBacklog[];
-  recover: number;
+  recover: Recovery;
   expire: { ended: number; nextAt: number | null };
   busyLanes: LaneBacklog[];
   deleteExpired: number;
@@ -112,6 +112,13 @@ export interface Results {
   erasePayloads: boolean;
   purge: boolean;
   ping: undefined;
+}
+
+export interface Recovery {
+  /** Jobs that were taken back. */
+  readonly jobs: number;
+  /** What steady times have been moved by at all starts together. */
+  readonly movedMs: number;
 }
 
 export type ResultOf<O extends Operation> = Results[O['kind']];
