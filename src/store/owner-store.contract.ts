@@ -147,6 +147,19 @@ export function describeOwnerStore(name: string, open: OpenStore): void {
       assert.equal((await store.owner.removeRule(second.id, at(NOW), NOW))?.lanes.length, 1);
     });
 
+    promises('keeps those of a lane that begins under it from ageing too', async (store, context) => {
+      const rule = hold({});
+      await store.owner.addRule(rule);
+      await insert(store, newJob({ expiresAt: NOW + HOUR }));
+      const after = NOW + 2 * HOUR;
+      assert.equal((await store.expire(at(after), 10)).ended, 0);
+      const reopened = await context.reopen();
+      assert.equal((await reopened.expire(at(after), 10)).ended, 0);
+      await reopened.owner.removeRule(rule.id, at(after), after + HOUR);
+      assert.equal((await reopened.expire(at(after + HOUR - 1), 10)).ended, 0);
+      assert.equal((await reopened.expire(at(after + HOUR), 10)).ended, 1);
+    });
+
     promises('keeps jobs from ageing: they expire an age after their release', async (store, context) => {
       const [old, fresh] = [
         newJob({ expiresAt: NOW + HOUR }),
