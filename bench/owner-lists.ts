@@ -1,11 +1,13 @@
 /**
- * `node bench/owner-lists.ts [EXPORTS]`: what the owner's lists and sums cost with many exports in the store, as an owner
- * asks for them over HTTP: the first page, one in the middle, the last; of all, of an app, in a state.
+ * `node bench/owner-lists.ts [EXPORTS] [ended|open]`: what the owner's lists and sums cost with many exports in the store, as
+ * an owner asks for them over HTTP: the first page, one in the middle, the last; of all, of an app, in a state. `ended` (the
+ * default): nearly all have ended. `open`: half of them; a quarter waits for retries, and the newest quarter is queued.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Consent } from '../src/export/consent.ts';
-import { type Lane, UNSEEN } from '../src/export/job.ts';
+import { type AttemptError, type Lane, UNSEEN } from '../src/export/job.ts';
 import type { Claim, ClaimedJob, NewJob, Settlement } from '../src/export/job-store.ts';
+import { NO_REPORT } from '../src/export/lane-health.ts';
 import { OwnerService } from '../src/export/owner-service.ts';
 import { NO_STORE_LIMITS } from '../src/store/sqlite/space.ts';
 import { SqliteWriter } from '../src/store/sqlite/writer.ts';
@@ -19,13 +21,17 @@ import { openStore, TemporaryDirectory } from '../test/support/temporary-store.t
 const EXPORTS_DEFAULT = 1_000_000;
 const BATCH = 10_000;
 const LANES = 100;
-/** Of each batch so many stay unfinished. */
-const UNFINISHED = 2;
+/** Of each batch and lane: how many get an attempt, and how many of these are to get another. Of `ended`, two lanes leave one. */
+const MIXES = {
+  ended: { attempted: (lane: number) => BATCH / LANES - (lane < 2 ? 1 : 0), retried: 0 },
+  open: { attempted: () => (BATCH / LANES) * 0.75, retried: (BATCH / LANES) * 0.25 },
+};
 const RUNS = 15;
 const PAGE = 50;
 const NOW = Date.UTC(2026, 0, 1);
 
 const exports = Number(process.argv[2] ?? EXPORTS_DEFAULT);
+const mix = MIXES[(process.argv[3] ?? 'ended') as keyof typeof MIXES];
 using directory = new TemporaryDirectory();
 const path = directory.file('exports.db');
 fill(path, exports);
@@ -51,7 +57,11 @@ const queries: [name: string, path: string][] = [
   ['one app of 100, in the middle', `/owner/exports?app=app-7&${middle}`],
   ['one app of 100, last page', `/owner/exports?app=app-7&${last}`],
   ['one origin (all apps), first page', '/owner/exports?destination=https://a.example'],
-  ['pending (few), first page', '/owner/exports?state=Pending'],
+  ['pending, first page', '/owner/exports?state=Pending'],
+  ['pending, in the middle', `/owner/exports?state=Pending&${middle}`],
+  ['processing, first page', '/owner/exports?state=Processing'],
+  ['processing, last page', `/owner/exports?state=Processing&${last}`],
+  ['one app, processing, first page', '/owner/exports?app=app-7&state=Processing'],
   ['finished, first page', '/owner/exports?state=Finished'],
   ['finished, last page', `/owner/exports?state=Finished&${last}`],
   ['summary, of everything', '/owner/summary'],
@@ -85,34 +95,40 @@ function fill(file: string, count: number): void {
     const claims = Array.from({ length: LANES }, (_, lane) => ({
       kind: 'claim' as const,
       lane: laneOf(lane),
-      request: { count: BATCH / LANES - (lane < UNFINISHED ? 1 : 0), now, leaseExpiresAt: NOW + 1 },
+      request: { count: mix.attempted(lane), now, leaseExpiresAt: NOW + 1 },
     }));
-    const claimed = (writer.run(claims).results as Claim[]).flatMap((claim) => claim.jobs);
     const next = { count: 0, now, leaseExpiresAt: NOW };
-    writer.run(claimed.map((job) => ({ kind: 'settle' as const, settlement: delivered(job), next })));
+    const settlements = (writer.run(claims).results as Claim[]).flatMap(({ jobs: claimed }) =>
+      claimed.map((job, n) => (n < mix.retried ? waiting(job) : delivered(job))),
+    );
+    writer.run(settlements.map((settlement) => ({ kind: 'settle' as const, settlement, next })));
   }
   writer.close();
 }
 
 function delivered(job: ClaimedJob): Settlement {
   return {
-    id: job.id,
-    lane: job.lane,
-    lease: job.lease,
+    ...attempted(job, 200, null),
     kind: 'finished',
     state: 'delivered',
-    result: { kind: 'answer', answer: { status: 200, body: '{"ok":true}', truncated: false } },
-    laneReport: { kind: 'none' },
-    attempt: {
-      number: 1,
-      startedAt: NOW,
-      endedAt: NOW,
-      ...UNSEEN,
-      address: '192.0.2.1',
-      status: 200,
-      error: null,
-    },
   };
+}
+
+function waiting(job: ClaimedJob): Settlement {
+  const lastError = { code: 'http_status', detail: '500 Internal Server Error' } as const;
+  return {
+    ...attempted(job, 500, lastError),
+    kind: 'waiting',
+    nextAttemptAt: NOW + 1e11,
+    returnsWithLane: false,
+    lastError,
+  };
+}
+
+function attempted({ id, lane, lease }: ClaimedJob, status: number, error: AttemptError | null) {
+  const attempt = { number: 1, startedAt: NOW, endedAt: NOW, ...UNSEEN, address: '192.0.2.1', status, error };
+  const result = { kind: 'answer', answer: { status, body: '{"ok":true}', truncated: false } } as const;
+  return { id, lane, lease, laneReport: NO_REPORT, attempt, result };
 }
 
 function laneOf(n: number): Lane {

@@ -212,6 +212,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     chore('recording refusals', () => recordRefusals(store.ledger, clock)),
     chore('emptying the log of the store', () => purge.step()),
     chore('looking for new signing keys', () => signingKeys.upkeep()),
+    chore('looking after the rules', () => owner.watchRules()),
   ];
 
   const server = await createHttpServer({
@@ -219,7 +220,7 @@ export async function createApp(config: Config, log: Log, overrides: Overrides =
     owner: {
       ...ownerActions(owner, rootKeys, signingKeys, log),
       redeliver: (id, by) => service.redeliver(id, by),
-      sessions: new OwnerSessions({ secrets: store.secrets, masterKey, clock }),
+      sessions: new OwnerSessions({ store, masterKey, clock }),
       feed: ownerFeed,
     },
     ledger,

@@ -1,3 +1,4 @@
+import { parseTimeOrDay } from '../../src/auth/rfc3339.ts';
 import { type Arguments, type Flags, quote, UsageError } from '../../src/config.ts';
 import { matcherOf } from '../../src/export/rules.ts';
 import type { LedgerEntry } from '../../src/ledger/entry.ts';
@@ -47,8 +48,8 @@ export function readSelection(given: Arguments): Selection {
 function readTime(given: Arguments, flag: 'since' | 'until'): string | null {
   const text = given.text(flag);
   if (text === null) return null;
-  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at))
+  const at = parseTimeOrDay(text);
+  if (at === undefined)
     throw new UsageError(
       `--${flag} must be a day, or a time such as 2026-11-24T12:00:00Z, not ${quote(text)}`,
     );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseRfc3339 } from './rfc3339.ts';
+import { parseRfc3339, parseTimeOrDay } from './rfc3339.ts';
 
 test('a date-time with a zone is read', () => {
   const expected = Date.UTC(2026, 10, 24, 7, 30, 5);
@@ -56,4 +56,11 @@ test('whatever else a lenient parser would take is none', () => {
 test('every time we print is read back', () => {
   const times = fc.date({ min: new Date(0), max: new Date('9999-12-31T23:59:59Z'), noInvalidDate: true });
   fc.assert(fc.property(times, (time) => assert.equal(parseRfc3339(time.toISOString()), time.getTime())));
+});
+
+test('a day is its beginning in UTC, where a day is taken', () => {
+  assert.equal(parseTimeOrDay('2026-11-24'), Date.UTC(2026, 10, 24));
+  assert.equal(parseTimeOrDay('2026-11-24T07:30:05Z'), Date.UTC(2026, 10, 24, 7, 30, 5));
+  for (const text of ['2026-02-30', '2026-11-24T', '2026-11-24\n', '2026-11', '2026-11-24 '])
+    assert.equal(parseTimeOrDay(text), undefined, text);
 });

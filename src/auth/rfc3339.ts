@@ -1,3 +1,4 @@
+const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const DATE_TIME = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(\.\d+)?(?:Z|([+-])(\d{2}):(\d{2}))$/i;
 
 /**
@@ -15,4 +16,9 @@ export function parseRfc3339(text: string): number | undefined {
   const offsetMs = (Number(offsetHours) * 60 + Number(offsetMinutes)) * 60_000;
   const fractionMs = Number(fraction.slice(1, 4).padEnd(3, '0'));
   return wallMs + fractionMs - (sign === '-' ? -offsetMs : offsetMs);
+}
+
+/** The same, or of a full-date, such as 2026-11-24, its beginning in UTC. */
+export function parseTimeOrDay(text: string): number | undefined {
+  return parseRfc3339(DATE.test(text) ? `${text}T00:00:00Z` : text);
 }

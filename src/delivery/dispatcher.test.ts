@@ -7,7 +7,8 @@ import { Consent } from '../export/consent.ts';
 import { type Deliverer, type Delivery, unconnected } from '../export/deliverer.ts';
 import { ExportError } from '../export/errors.ts';
 import type { AttemptOutcome, JobState, Lane } from '../export/job.ts';
-import type { ClaimedJob, JobStore, NewJob, Now } from '../export/job-store.ts';
+import type { ClaimedJob, JobStore, LaneBacklog, NewJob, Now } from '../export/job-store.ts';
+import type { Rule } from '../export/rules.ts';
 import { Dispatcher, type DispatchLimits } from './dispatcher.ts';
 
 const ok: AttemptOutcome = {
@@ -137,6 +138,19 @@ class Bench implements AsyncDisposable {
     return id;
   }
 
+  async hold(lane: Lane): Promise<string> {
+    const rule = holdOf(lane);
+    await this.store.owner.addRule(rule);
+    return rule.id;
+  }
+
+  /** What the store says of the lanes that are free again. */
+  async release(hold: string): Promise<readonly LaneBacklog[]> {
+    return (
+      (await this.store.owner.removeRule(hold, this.now, 0))?.lanes ?? assert.fail('there is no such hold')
+    );
+  }
+
   /** Resolves when the job is in `state`. */
   async reaches(id: string, state: JobState): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -158,6 +172,10 @@ class Bench implements AsyncDisposable {
 }
 
 const lane = (name: string): Lane => ({ client: '', destination: `https://${name}.example/in` });
+
+const holdOf = ({ destination }: Lane): Rule => {
+  return { id: randomUUID(), kind: 'hold', app: null, destination, note: null, createdAt: 0 };
+};
 
 describe('Dispatcher', () => {
   it('a job that finds its lane free is sent without a claim of its own', async () => {
@@ -523,6 +541,77 @@ describe('Dispatcher', () => {
     const id = await bench.submit(lane('a'));
     (await bench.deliverer.next()).end(ok);
     await bench.reaches(id, 'delivered');
+  });
+
+  it('what is heard late of a released lane does not hide a job that came meanwhile', async () => {
+    await using bench = await Bench.open({ concurrency: 1 });
+    const waiting = await bench.submit(lane('a'));
+    (await bench.deliverer.next()).end(indigestible);
+    await bench.reaches(waiting, 'waiting');
+    const hold = await bench.hold(lane('a'));
+    await bench.submit(lane('b'));
+    const other = await bench.deliverer.next();
+    const heardLate = await bench.release(hold);
+    assert.deepEqual(
+      heardLate.map(({ hasDue }) => hasDue),
+      [false],
+    );
+    const id = await bench.submit(lane('a'));
+    bench.dispatcher.resume(heardLate);
+    other.end(ok);
+    assert.equal((await bench.deliverer.next()).job.id, id);
+  });
+
+  it('what is heard late of a released lane does not put off a retry that is due before', async () => {
+    await using bench = await Bench.open();
+    const slow = await bench.submit(lane('a'));
+    (await bench.deliverer.next()).end(indigestible);
+    await bench.reaches(slow, 'waiting');
+    bench.clock.advance(5_000);
+    (await bench.deliverer.next()).end(indigestible);
+    await bench.reaches(slow, 'waiting');
+    const heardLate = await bench.release(await bench.hold(lane('a')));
+    const id = await bench.submit(lane('a'));
+    (await bench.deliverer.next()).end(indigestible);
+    await bench.reaches(id, 'waiting');
+    bench.dispatcher.resume(heardLate);
+    bench.clock.advance(5_000);
+    assert.equal((await bench.deliverer.next()).job.id, id);
+  });
+
+  it('a release that shares the commit of a settle, behind it, counts though the settle saw the hold', async () => {
+    await using bench = await Bench.open();
+    await bench.submit(lane('a'));
+    const id = await bench.submit(lane('a'));
+    const attempt = await bench.deliverer.next();
+    const hold = await bench.hold(lane('a'));
+    attempt.end(ok);
+    // The settle has been asked for by then and is sent at the end of this turn, together with the release.
+    for (let n = 0; n < 10; n += 1) await null;
+    const removing = bench.store.owner.removeRule(hold, bench.now, 0);
+    // At once, which is before the dispatcher is done with the settle.
+    await removing.then((removal) => bench.dispatcher.resume(removal?.lanes ?? []));
+    assert.equal((await bench.deliverer.next()).job.id, id);
+  });
+
+  it('what the store gives out and may not leave is asked for again in a moment, and not at once', async () => {
+    await using bench = await Bench.open();
+    bench.consent.learn([holdOf(lane('a'))]);
+    const id = await bench.submit(lane('a'));
+    for (let n = 1; n <= 3; n += 1) {
+      (await bench.deliverer.next()).end({ kind: 'stopped', sent: false });
+      await bench.reaches(id, 'queued');
+      for (let turn = 0; turn < 5; turn += 1) {
+        await bench.store.ping();
+        await new Promise(setImmediate);
+      }
+      assert.equal(bench.deliverer.started.length, n);
+      bench.clock.advance(1_000);
+    }
+    bench.consent.learn([]);
+    (await bench.deliverer.next()).end(ok);
+    await bench.reaches(id, 'delivered');
+    assert.equal((await bench.store.attempts(id)).length, 1, 'nothing is spent');
   });
 
   it('an attempt that throws, which it never should, is reported and does not end the process', async () => {

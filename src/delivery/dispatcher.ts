@@ -51,7 +51,7 @@ const RENEWALS_PER_LEASE = 3;
 /** Leases that ran out and are taken back in one step. */
 const RESCUE_JOBS_MAX = 1_000;
 
-/** How long to wait before the store is asked again after it failed, in milliseconds. */
+/** How long to wait before the store is asked again after it failed, or gave out what may not leave; in milliseconds. */
 const STORE_RETRY_MS = 1_000;
 
 /** A lane with work. Forgotten when there is none, so memory grows with busy lanes and not with the queue. */
@@ -63,12 +63,14 @@ interface LaneState {
   hasDue: boolean;
   /** Whether nothing is sent before the timer rings: the destination is down. A new job then changes nothing. */
   isPaused: boolean;
-  /** Counts calls of `queued`, so that an older claim's "no more" cannot hide a newer job. */
+  /** Counts calls of `queued` and `resume`, so that an older claim's "no more" cannot hide a newer job. */
   queuedCount: number;
   isClaiming: boolean;
   isInLine: boolean;
   /** Ends the wait for the lane's next retry. */
   cancelTimer: Cancel | null;
+  /** When that is over, in steady time. */
+  wakesAt: number;
 }
 
 /**
@@ -124,9 +126,19 @@ export class Dispatcher implements Dispatch {
     this.#claimFor(state);
   }
 
-  /** These lanes have, or may send, something again. */
+  /**
+   * These lanes have, or may send, something again. What is said of them may be older than what is known here: a new job may
+   * have come, and an earlier retry. So it only adds to that; to ask the store too early or for nothing does no harm.
+   */
   resume(lanes: readonly LaneBacklog[]): void {
-    for (const backlog of lanes) this.#note(this.#stateOf(backlog.lane), backlog);
+    for (const backlog of lanes) {
+      const state = this.#stateOf(backlog.lane);
+      state.queuedCount += 1;
+      const wakesAt = state.cancelTimer === null ? Number.POSITIVE_INFINITY : state.wakesAt;
+      const hasDue = state.hasDue || backlog.hasDue;
+      const nextDueAt = backlog.nextDueAt === null ? null : Math.min(backlog.nextDueAt, wakesAt);
+      this.#note(state, { ...backlog, hasDue, nextDueAt });
+    }
   }
 
   /**
@@ -190,6 +202,7 @@ export class Dispatcher implements Dispatch {
         isClaiming: false,
         isInLine: false,
         cancelTimer: null,
+        wakesAt: 0,
       };
       this.#lanes.set(key, state);
     }
@@ -289,8 +302,19 @@ export class Dispatcher implements Dispatch {
   #note(state: LaneState, backlog: LaneBacklog): void {
     state.hasDue = backlog.hasDue;
     state.isPaused = backlog.isPaused;
-    if (backlog.nextDueAt !== null && !backlog.hasDue) this.#wakeAt(state, backlog.nextDueAt);
+    if (backlog.hasDue && !this.#parts.consent.permitsLane(state.lane)) this.#rest(state);
+    else if (backlog.nextDueAt !== null && !backlog.hasDue) this.#wakeAt(state, backlog.nextDueAt);
     this.#claimFor(state);
+  }
+
+  /**
+   * The store would give out what may not leave: whether it has another rule is being found out. Until then it is asked now
+   * and then, and not again and again at once.
+   */
+  #rest(state: LaneState): void {
+    state.hasDue = false;
+    state.isPaused = true;
+    this.#wakeAt(state, this.#parts.clock.steady() + STORE_RETRY_MS);
   }
 
   /** One timer a lane: it wakes for the earliest retry, and the claim then tells when the next one is. */
@@ -298,6 +322,7 @@ export class Dispatcher implements Dispatch {
     const { clock } = this.#parts;
     state.cancelTimer?.();
     if (this.#isStopping) return;
+    state.wakesAt = at;
     state.cancelTimer = clock.schedule(at - clock.steady(), () => {
       state.cancelTimer = null;
       state.hasDue = true;
@@ -311,12 +336,13 @@ export class Dispatcher implements Dispatch {
   }
 
   async #attempt(state: LaneState, job: ClaimedJob): Promise<void> {
+    const { consent } = this.#parts;
     this.#sending.set(job.id, job);
     const settlement = this.#isStopping ? released(job) : await this.#deliver(job);
     const queuedCount = state.queuedCount;
     // The next job of the lane rides along with this commit, unless other lanes wait for the place.
-    const claimNext = this.#isStopping || this.#line.length > 0 ? 0 : 1;
-    const next = await this.#settle(settlement, claimNext);
+    const mayGoOn = !this.#isStopping && this.#line.length === 0 && consent.permitsLane(state.lane);
+    const next = await this.#settle(settlement, mayGoOn ? 1 : 0);
     this.#sent(job);
     if (next === null) return;
     this.#begin(state, next, 1, queuedCount);

@@ -30,7 +30,10 @@ export class Consent {
   }
 
   permits({ id, lane }: { readonly id: string; readonly lane: Lane }): boolean {
-    if (this.#cancelled.has(id)) return false;
+    return !this.#cancelled.has(id) && this.permitsLane(lane);
+  }
+
+  permitsLane(lane: Lane): boolean {
     const { block, hold } = this.#rulesOf(lane);
     return block === null && hold === null;
   }

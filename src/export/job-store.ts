@@ -68,6 +68,13 @@ export interface JobStore extends AsyncDisposable {
   recover(now: Now, longest: LongestWaits): Promise<number>;
 
   /**
+   * The same moment as the store counts steady time: it goes on over starts, whatever the wall clock is set to, and is one
+   * for all processes that use the store. For times that are kept in secrets, which `recover` cannot move. To be asked after
+   * `recover`.
+   */
+  storeTime(steady: number): number;
+
+  /**
    * Ends at most `limit` queued and waiting jobs whose time is over, as their last attempt ended; fewer when their
    * payloads are large. Resolves to the number ended, and when the next one is to be.
    */

@@ -127,6 +127,19 @@ describe('OwnerFeed', () => {
     assert.deepEqual(bench.after(0), ['a queued', 'a delivered']);
   });
 
+  it('an export that was read before a rule came is read again, and told of after it as it is under the rule', async () => {
+    const bench = new Bench();
+    bench.follow();
+    bench.feed.changed(['a']);
+    bench.states.set('a', 'held');
+    bench.feed.ruleChanged('added', RULE);
+    await settled();
+    assert.deepEqual(bench.after(0), ['added r']);
+    await bench.pass(100);
+    assert.deepEqual(bench.after(0), ['added r', 'a held']);
+    assert.deepEqual(bench.reads, ['a', 'a']);
+  });
+
   it('a place is named within one life of the service only', async () => {
     const bench = new Bench();
     bench.feed.ruleChanged('added', RULE);

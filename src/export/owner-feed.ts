@@ -66,6 +66,8 @@ export class OwnerFeed {
   /** What came before the event of this number is no longer known in full. */
   #knownFrom = 0;
   #isReading = false;
+  /** Counts the rules that were told of. */
+  #rulesTold = 0;
   /** Whether more has changed than can be told one by one, and nobody knows yet. */
   #hasLostCount = false;
   /** There while the next read waits for its time. */
@@ -117,6 +119,7 @@ export class OwnerFeed {
   }
 
   ruleChanged(change: 'added' | 'removed', rule: Rule): void {
+    this.#rulesTold += 1;
     this.#publish([{ kind: 'rule', change, rule }]);
   }
 
@@ -144,10 +147,13 @@ export class OwnerFeed {
   async #readSome(): Promise<void> {
     const ids = [...this.#changed].slice(0, this.#limits.readMax);
     for (const id of ids) this.#changed.delete(id);
+    const rulesTold = this.#rulesTold;
     try {
       const found = await Promise.all(ids.map((id) => this.#parts.find(id)));
-      // What was read before everybody reads anew would come to them after it, and be older.
-      if (!this.#hasLostCount)
+      // What was read before a rule came or went would be told after it, and not know of it: it is read once more. So would
+      // what was read before everybody reads anew, who then have it.
+      if (rulesTold !== this.#rulesTold) this.changed(ids);
+      else if (!this.#hasLostCount)
         this.#publish(found.flatMap((each) => (each === null ? [] : [{ kind: 'export', export: each }])));
       this.#rest(this.#limits.paceMs);
     } catch {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { ManualClock } from '../../test/support/manual-clock.ts';
+import { FlakyStore } from '../../test/support/stores/flaky-store.ts';
 import { openTemporaryStore } from '../../test/support/temporary-store.ts';
 import { Consent } from './consent.ts';
 import type { JobStore, LaneBacklog, NewJob } from './job-store.ts';
@@ -12,6 +13,7 @@ import {
   OwnerService,
   PEER_NAMED_MS_MAX,
 } from './owner-service.ts';
+import { RULES_MAX } from './rules.ts';
 
 const LANE = { client: 'app', destination: 'https://a.example/in' };
 const EVERYTHING = { app: null, destination: null, note: null };
@@ -24,11 +26,14 @@ class Bench implements AsyncDisposable {
   readonly ruleChanges: string[] = [];
   readonly resumed: LaneBacklog[] = [];
   readonly store: JobStore;
+  /** The same store as the owner's service has it. */
+  readonly flaky: FlakyStore;
   readonly owner: OwnerService;
   readonly #close: () => PromiseLike<void>;
 
   private constructor(store: JobStore, close: () => PromiseLike<void>) {
     this.store = store;
+    this.flaky = new FlakyStore(store);
     this.#close = close;
     this.owner = this.newOwner(this.consent);
   }
@@ -39,7 +44,8 @@ class Bench implements AsyncDisposable {
   }
 
   newOwner(consent: Consent): OwnerService {
-    const { store, clock } = this;
+    const { clock } = this;
+    const { store } = this.flaky;
     const resume = (lanes: readonly LaneBacklog[]) => this.resumed.push(...lanes);
     const find = async (address: string) => {
       this.named.push(address);
@@ -79,6 +85,14 @@ class Bench implements AsyncDisposable {
     const result = await this.store.insert(jobs, { pendingMax: 10_000, acceptsNew: true, now: this.now });
     assert.equal(result.kind, 'inserted');
     return jobs.map(({ id }) => id);
+  }
+
+  get mayLeave(): boolean {
+    return this.consent.permits({ id: 'any', lane: LANE });
+  }
+
+  async states(ids: readonly string[]): Promise<(string | undefined)[]> {
+    return [...new Set((await this.store.get(ids)).map((job) => job?.state))];
   }
 
   claim(count: number) {
@@ -149,6 +163,109 @@ describe('OwnerService', () => {
     assert.ok(bench.consent.permits({ id, lane: LANE }), 'nothing is remembered of it');
     await assert.rejects(bench.owner.cancel(id), { code: 'already_finished' });
     await assert.rejects(bench.owner.cancel(randomUUID()), { code: 'unknown_export' });
+  });
+
+  it('a rule is made, and taken away, though the rules cannot be read', async () => {
+    await using bench = await Bench.open();
+    await bench.insert(1);
+    bench.flaky.fail('rules', 'before', 99);
+    const { id } = await bench.owner.addRule({ ...EVERYTHING, kind: 'hold' });
+    assert.ok(!bench.mayLeave);
+    assert.equal(await bench.owner.removeRule(id), true);
+    assert.ok(bench.mayLeave);
+    assert.equal(bench.resumed.length, 1);
+    assert.equal(bench.flaky.failures, 0);
+  });
+
+  it('a block is made though the store does not end at once what it stops; that is tried until it is done', async () => {
+    await using bench = await Bench.open();
+    const ids = await bench.insert(300);
+    bench.flaky.fail('endBlocked', 'before', 2);
+    const rule = await bench.owner.addRule({ ...EVERYTHING, kind: 'block' });
+    assert.deepEqual(await bench.owner.rules(), [rule]);
+    assert.deepEqual([await bench.states(ids), bench.mayLeave], [['queued'], false]);
+    await bench.owner.watchRules();
+    assert.deepEqual(await bench.states(ids), ['queued']);
+    await bench.owner.watchRules();
+    assert.deepEqual(await bench.states(ids), ['blocked']);
+    bench.flaky.fail('rules', 'before');
+    await bench.owner.watchRules();
+    assert.equal(bench.flaky.failures, 2, 'nothing is left to do');
+  });
+
+  for (const moment of ['before', 'after'] as const) {
+    it(`a rule of which nobody knows whether it was made counts until that is known: the store failed ${moment} its commit`, async () => {
+      await using bench = await Bench.open();
+      await bench.owner.start();
+      const ids = await bench.insert(1);
+      const isMade = moment === 'after';
+      bench.flaky.fail('addRule', moment);
+      const failed = { code: 'store_unavailable' };
+      await assert.rejects(bench.owner.addRule({ ...EVERYTHING, kind: 'block' }), failed);
+      assert.ok(!bench.mayLeave);
+      bench.flaky.fail('rules', 'before');
+      await bench.owner.watchRules();
+      assert.ok(!bench.mayLeave);
+      await bench.owner.watchRules();
+      assert.equal(bench.mayLeave, !isMade);
+      assert.equal((await bench.owner.rules()).length, isMade ? 1 : 0);
+      assert.equal(bench.ruleChanges.length, isMade ? 1 : 0);
+      assert.deepEqual(await bench.states(ids), [isMade ? 'blocked' : 'queued']);
+      assert.deepEqual(
+        bench.resumed.map(({ hasDue }) => hasDue),
+        [!isMade],
+        'what was asked for meanwhile and not sent is asked for again',
+      );
+    });
+
+    it(`what is held leaves as soon as it is known that the hold is gone: the store failed ${moment} its commit`, async () => {
+      await using bench = await Bench.open();
+      await bench.insert(1);
+      const { id } = await bench.owner.addRule({ ...EVERYTHING, kind: 'hold' });
+      const isGone = moment === 'after';
+      bench.flaky.fail('removeRule', moment);
+      await assert.rejects(bench.owner.removeRule(id), { code: 'store_unavailable' });
+      assert.ok(!bench.mayLeave);
+      await bench.owner.watchRules();
+      assert.equal(bench.mayLeave, isGone);
+      assert.deepEqual(
+        bench.resumed.map(({ hasDue }) => hasDue),
+        [isGone],
+      );
+      assert.equal(await bench.owner.removeRule(id), !isGone);
+      assert.ok(bench.mayLeave);
+    });
+  }
+
+  for (const step of ['rules', 'busyLanes', 'endBlocked'] as const) {
+    it(`what is left to do is done in the end, however often ${step} fails`, async () => {
+      await using bench = await Bench.open();
+      const hold = await bench.owner.addRule({ ...EVERYTHING, kind: 'hold', app: 'other' });
+      const ids = await bench.insert(1);
+      bench.flaky.fail('addRule', 'after');
+      await assert.rejects(bench.owner.addRule({ ...EVERYTHING, kind: 'block', app: 'app' }));
+      bench.flaky.fail('removeRule', 'after');
+      await assert.rejects(bench.owner.removeRule(hold.id));
+      bench.flaky.fail(step, 'before', 3);
+      bench.flaky.fail(step, 'after', 3);
+      for (let n = 0; n < 7; n += 1) await bench.owner.watchRules();
+      assert.deepEqual(await bench.states(ids), ['blocked']);
+      assert.ok(!bench.mayLeave);
+      assert.ok(bench.consent.permits({ id: 'any', lane: { ...LANE, client: 'other' } }));
+      assert.ok(bench.resumed.length > 0);
+    });
+  }
+
+  it('one rule too many stops nothing', async () => {
+    await using bench = await Bench.open();
+    const rule = { ...EVERYTHING, app: 'nobody', kind: 'block', createdAt: 0 } as const;
+    const all = Array.from({ length: RULES_MAX }, () =>
+      bench.store.owner.addRule({ ...rule, id: randomUUID() }),
+    );
+    await Promise.all(all);
+    const code = 'invalid_request';
+    await assert.rejects(bench.owner.addRule({ ...EVERYTHING, kind: 'hold' }), { code });
+    assert.ok(bench.mayLeave);
   });
 
   it('tells of every rule that comes and goes, once, and of those of another instance too', async () => {

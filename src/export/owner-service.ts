@@ -38,6 +38,8 @@ export interface OwnerServiceParts {
 
 /** Jobs in one commit: few enough that the writer's other work does not feel it. */
 const STEP_JOBS = 256;
+/** How often is looked whether something that follows from a rule is still to be done, in milliseconds. */
+const WATCH_MS = 1_000;
 /** How long after its acceptance the submitter of an export still gets a name. */
 export const PEER_NAMED_MS_MAX = 10 * 60_000;
 export const APP_BYTES_MAX = 8_192;
@@ -51,6 +53,12 @@ export class OwnerService {
   readonly #parts: OwnerServiceParts;
   /** As they were last learnt. */
   #rules: readonly Rule[] = [];
+  /** What the store was asked to add and has not said whether it did: that counts until it is known. */
+  readonly #unsure = new Set<Rule>();
+  /** The last step that learns the rules: of two answers of the store the later one is to be the newer. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Whether the store failed, and may hold other rules than these or has not done all that follows from them. */
+  #isBehind = false;
 
   constructor(parts: OwnerServiceParts) {
     this.#parts = parts;
@@ -62,24 +70,39 @@ export class OwnerService {
     await this.#endBlocked();
   }
 
+  /**
+   * A step of what follows from the owner's decisions and could not be done at once: it is tried until it is done.
+   * Resolves to when the next is due, in milliseconds.
+   */
+  async watchRules(): Promise<number> {
+    try {
+      if (this.#isBehind) await this.#catchUp();
+    } catch {
+      // The next step tries again; readiness says that the store does not answer.
+      this.#isBehind = true;
+    }
+    return WATCH_MS;
+  }
+
   rules(): Promise<readonly Rule[]> {
     return this.#parts.store.owner.rules();
   }
 
   /**
-   * Makes a rule. When it resolves, nothing that the rule stops leaves any more, and what a block stops has ended.
+   * Makes a rule. When it resolves, nothing that the rule stops leaves any more, and what a block stops has ended; only
+   * when the store fails in between does that end a little later.
    *
-   * @throws ExportError `invalid_request` for a rule that makes no sense, or one too many
+   * @throws ExportError `invalid_request` for a rule that makes no sense, or one too many; of the store, and then the rule
+   *   may have been made
    */
   async addRule(asked: NewRule, by: string | null = null): Promise<Rule> {
-    const { store, clock, newId } = this.#parts;
+    const { clock, newId } = this.#parts;
     checkRule(asked);
     const rule: Rule = { ...asked, id: newId(), createdAt: clock.now() };
-    if (!(await store.owner.addRule(rule, by))) {
+    if (!(await this.#inTurn(() => this.#add(rule, by)))) {
       throw new ExportError('invalid_request', `There are ${RULES_MAX} rules, the most there can be.`);
     }
-    await this.#relearn();
-    if (rule.kind === 'block') await this.#endBlocked();
+    if (rule.kind === 'block') await this.#endBlockedSoon();
     return rule;
   }
 
@@ -87,14 +110,24 @@ export class OwnerService {
    * Takes a rule away; what it held leaves.
    *
    * @returns false when there is no such rule
+   * @throws ExportError of the store, and then the rule may be gone
    */
-  async removeRule(id: string, by: string | null = null): Promise<boolean> {
+  removeRule(id: string, by: string | null = null): Promise<boolean> {
+    return this.#inTurn(() => this.#remove(id, by));
+  }
+
+  async #remove(id: string, by: string | null): Promise<boolean> {
     const { store, resume, clock, ageMsMax } = this.#parts;
-    const lanes = await store.owner.removeRule(id, this.#now(), clock.steady() + ageMsMax, by);
-    if (lanes === null) return false;
-    await this.#relearn();
-    resume(lanes);
-    return true;
+    try {
+      const removal = await store.owner.removeRule(id, this.#now(), clock.steady() + ageMsMax, by);
+      if (removal === null) return false;
+      this.#take(removal.rules);
+      resume(removal.lanes);
+      return true;
+    } catch (error) {
+      this.#isBehind = true;
+      throw error;
+    }
   }
 
   /**
@@ -149,9 +182,43 @@ export class OwnerService {
     return { ...found, peer: peerText(peer, await peerNames.find(peer)) };
   }
 
-  async #relearn(): Promise<void> {
-    const { store, onRuleChange = () => {} } = this.#parts;
-    const now = await store.owner.rules();
+  /** False when there are too many. */
+  async #add(rule: Rule, by: string | null): Promise<boolean> {
+    this.#unsure.add(rule);
+    this.#tellConsent();
+    try {
+      const rules = await this.#parts.store.owner.addRule(rule, by);
+      this.#unsure.delete(rule);
+      this.#take(rules ?? this.#rules);
+      return rules !== null;
+    } catch (error) {
+      this.#isBehind = true;
+      throw error;
+    }
+  }
+
+  /** Reads the rules anew, and does what follows from them. */
+  async #catchUp(): Promise<void> {
+    const { store, resume, clock } = this.#parts;
+    this.#isBehind = false;
+    await this.#inTurn(async () => {
+      const rules = await store.owner.rules();
+      this.#unsure.clear();
+      this.#take(rules);
+    });
+    resume(await store.busyLanes(clock.steady()));
+    await this.#endBlocked();
+  }
+
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(step);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  /** The rules as they are by now; whoever wants to hears what has changed. */
+  #take(now: readonly Rule[]): void {
+    const { onRuleChange = () => {} } = this.#parts;
     const before = this.#rules;
     this.#learn(now);
     const ids = (rules: readonly Rule[]) => new Set(rules.map(({ id }) => id));
@@ -162,7 +229,20 @@ export class OwnerService {
 
   #learn(rules: readonly Rule[]): void {
     this.#rules = rules;
-    this.#parts.consent.learn(rules);
+    this.#tellConsent();
+  }
+
+  #tellConsent(): void {
+    this.#parts.consent.learn([...this.#rules, ...this.#unsure]);
+  }
+
+  /** Now, or when the store is back: the rule is made. */
+  async #endBlockedSoon(): Promise<void> {
+    try {
+      await this.#endBlocked();
+    } catch {
+      this.#isBehind = true;
+    }
   }
 
   async #endBlocked(): Promise<void> {

@@ -11,22 +11,17 @@ export interface OwnerStore {
   rules(): Promise<readonly Rule[]>;
 
   /**
-   * False when there are {@link RULES_MAX} already.
+   * Adds a rule. Resolves to all rules as they are from this step on; null when there were {@link RULES_MAX} already.
    *
    * @param by the identifier of the owner's token, for the ledger here and below; null when it named nobody
    */
-  addRule(rule: Rule, by?: string | null): Promise<boolean>;
+  addRule(rule: Rule, by?: string | null): Promise<readonly Rule[] | null>;
 
   /**
    * Removes a rule. Of lanes that are no longer held nothing expires before `notExpiredBefore` (steady).
-   * Resolves to the lanes that may send again; null when there is no such rule.
+   * Null when there is no such rule.
    */
-  removeRule(
-    id: string,
-    now: Now,
-    notExpiredBefore: number,
-    by?: string | null,
-  ): Promise<readonly LaneBacklog[] | null>;
+  removeRule(id: string, now: Now, notExpiredBefore: number, by?: string | null): Promise<RuleRemoval | null>;
 
   /**
    * Ends at most `limit` queued and waiting jobs that a block stops; fewer when their payloads are large. Resolves to their
@@ -51,6 +46,13 @@ export interface OwnerStore {
 
   /** What was accepted from `since` on and before `until` (wall clock), by app and destination. */
   summary(since: number, until: number): Promise<readonly LaneSummary[]>;
+}
+
+export interface RuleRemoval {
+  /** All that are left, from this step on. */
+  readonly rules: readonly Rule[];
+  /** What may send again. */
+  readonly lanes: readonly LaneBacklog[];
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { WireAttempt, WireOwnedExport, WireState, WireSummary } from '../../client/wire.ts';
+import { parseTimeOrDay } from '../auth/rfc3339.ts';
 import { ExportError } from '../export/errors.ts';
 import { type Attempt, isFinal } from '../export/job.ts';
 import type { ExportQuery, LaneSummary, OwnedExport, Phase } from '../export/owner-store.ts';
@@ -108,12 +109,12 @@ export function numberOf(text: unknown): unknown {
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
-/** Null when it is left out. A day that looks like one need not be one. */
+/** Null when it is left out. */
 function instant(query: Query, name: 'since' | 'until'): number | null {
   const given = query[name];
   if (given === undefined) return null;
-  const at = Date.parse(given as string);
-  if (Number.isNaN(at)) throw refused(`"${name}" is no ${SUMMARY_QUERY_SCHEMA.properties[name].title}.`);
+  const at = parseTimeOrDay(given as string);
+  if (at === undefined) throw refused(`"${name}" is no ${SUMMARY_QUERY_SCHEMA.properties[name].title}.`);
   return at;
 }
 

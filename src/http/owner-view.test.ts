@@ -133,6 +133,11 @@ describe("the owner's exports", () => {
     ['exports?app=a&app=b', /"app" is given twice/],
     ['exports?apps=a', /"apps" is no parameter/],
     ['summary?since=monday', /"since" is no time/],
+    ['summary?since=2026-02-30', /"since" is no time/],
+    ['summary?since=2026-11-24T12:00:00', /"since" is no time/],
+    ['summary?since=2026-11-24%2012:00Z', /"since" is no time/],
+    ['summary?until=2026-11-24T12:00:00%20PST', /"until" is no time/],
+    ['summary?until=2026-11-24T', /"until" is no time/],
     ['summary?app=a', /"app" is no parameter/],
   ];
   for (const [query, message] of wrong) {

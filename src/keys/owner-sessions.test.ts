@@ -15,7 +15,8 @@ class Bench {
 
   /** Another process on the same store. */
   instance(): OwnerSessions {
-    return new OwnerSessions(this);
+    const store = { secrets: this.secrets, storeTime: (steady: number) => steady };
+    return new OwnerSessions({ ...this, store });
   }
 
   async signIn(): Promise<string> {

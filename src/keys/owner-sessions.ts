@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../export/clock.ts';
-import type { SecretStore } from '../export/job-store.ts';
+import type { JobStore } from '../export/job-store.ts';
 import type { MasterKey } from './master-key.ts';
 
 export interface OwnerSessionsParts {
-  readonly secrets: SecretStore;
+  readonly store: Pick<JobStore, 'secrets' | 'storeTime'>;
   readonly masterKey: MasterKey;
   readonly clock: Clock;
 }
@@ -41,7 +41,7 @@ export type Redemption =
 
 interface Entry {
   readonly hash: string;
-  /** Steady time. */
+  /** As the store counts time. */
   readonly expiresAt: number;
 }
 
@@ -99,7 +99,7 @@ export class OwnerSessions {
 
   /** Whether a session's secret is good now. */
   async isOpen(secret: string): Promise<boolean> {
-    const { sessions } = this.#read(await this.#parts.secrets.get(NAME));
+    const { sessions } = this.#read(await this.#parts.store.secrets.get(NAME));
     const hash = hashOf(secret);
     return sessions.some((session) => session.hash === hash && this.#now < session.expiresAt);
   }
@@ -116,7 +116,8 @@ export class OwnerSessions {
   }
 
   get #now(): number {
-    return this.#parts.clock.steady();
+    const { store, clock } = this.#parts;
+    return store.storeTime(clock.steady());
   }
 
   #grant(lifeMs: number): Granted & { readonly entry: Entry } {
@@ -127,7 +128,8 @@ export class OwnerSessions {
 
   /** Reads, changes and writes; again when another instance wrote meanwhile. */
   async #change<T>(change: (book: Book) => { readonly book: Book; readonly result: T }): Promise<T> {
-    const { secrets, masterKey } = this.#parts;
+    const { masterKey, store } = this.#parts;
+    const { secrets } = store;
     for (let tries = 0; tries < WRITE_TRIES_MAX; tries += 1) {
       const stored = await secrets.get(NAME);
       const before = this.#read(stored);

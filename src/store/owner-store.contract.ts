@@ -42,11 +42,13 @@ export function describeOwnerStore(name: string, open: OpenStore): void {
           block({ createdAt: 2, destination: 'https://b.example/in' }),
           hold({ createdAt: 3 }),
         ];
-        for (const rule of rules.toReversed()) assert.equal(await store.owner.addRule(rule), true);
+        for (const first of [2, 1, 0])
+          assert.deepEqual(await store.owner.addRule(rules[first] as Rule), rules.slice(first));
         assert.deepEqual(await store.owner.rules(), rules);
         const reopened = await context.reopen();
         assert.deepEqual(await reopened.owner.rules(), rules);
-        assert.deepEqual(await reopened.owner.removeRule(rules[2]?.id ?? '', at(NOW), 0), []);
+        const left = { rules: rules.slice(0, 2), lanes: [] };
+        assert.deepEqual(await reopened.owner.removeRule(rules[2]?.id ?? '', at(NOW), 0), left);
         assert.equal(await reopened.owner.removeRule(randomUUID(), at(NOW), 0), null);
         assert.deepEqual(await reopened.owner.rules(), rules.slice(0, 2));
       },
@@ -54,9 +56,10 @@ export function describeOwnerStore(name: string, open: OpenStore): void {
 
     promises('are bounded in number', async (store) => {
       const rules = Array.from({ length: RULES_MAX }, () => block({ app: 'nobody' }));
-      for (const added of await Promise.all(rules.map((rule) => store.owner.addRule(rule))))
-        assert.equal(added, true);
-      assert.equal(await store.owner.addRule(block({})), false);
+      const added = await Promise.all(rules.map((rule) => store.owner.addRule(rule)));
+      assert.equal(Math.max(...added.map((all) => all?.length ?? 0)), RULES_MAX);
+      assert.ok(!added.includes(null));
+      assert.equal(await store.owner.addRule(block({})), null);
       assert.equal((await store.owner.rules()).length, RULES_MAX);
     });
   });
@@ -128,8 +131,8 @@ export function describeOwnerStore(name: string, open: OpenStore): void {
       const reopened = await context.reopen();
       assert.deepEqual((await claim(reopened, LANE, 5, NOW)).jobs, []);
       assert.equal((await reopened.busyLanes(NOW))[0]?.hasDue, false);
-      const lanes = await reopened.owner.removeRule(rule.id, at(NOW), NOW);
-      assert.deepEqual(lanes, [{ lane: LANE, hasDue: true, nextDueAt: null, isPaused: false }]);
+      const lanes = [{ lane: LANE, hasDue: true, nextDueAt: null, isPaused: false }];
+      assert.deepEqual(await reopened.owner.removeRule(rule.id, at(NOW), NOW), { rules: [], lanes });
       assert.equal((await claim(reopened, LANE, 5, NOW)).jobs.length, 2);
     });
 
@@ -138,9 +141,23 @@ export function describeOwnerStore(name: string, open: OpenStore): void {
       await insert(store, newJob());
       await store.owner.addRule(first);
       await store.owner.addRule(second);
-      assert.deepEqual(await store.owner.removeRule(first.id, at(NOW), NOW), []);
+      const left = { rules: [second], lanes: [] };
+      assert.deepEqual(await store.owner.removeRule(first.id, at(NOW), NOW), left);
       assert.deepEqual((await claim(store, LANE, 5, NOW)).jobs, []);
-      assert.equal((await store.owner.removeRule(second.id, at(NOW), NOW))?.length, 1);
+      assert.equal((await store.owner.removeRule(second.id, at(NOW), NOW))?.lanes.length, 1);
+    });
+
+    promises('keeps those of a lane that begins under it from ageing too', async (store, context) => {
+      const rule = hold({});
+      await store.owner.addRule(rule);
+      await insert(store, newJob({ expiresAt: NOW + HOUR }));
+      const after = NOW + 2 * HOUR;
+      assert.equal((await store.expire(at(after), 10)).ended, 0);
+      const reopened = await context.reopen();
+      assert.equal((await reopened.expire(at(after), 10)).ended, 0);
+      await reopened.owner.removeRule(rule.id, at(after), after + HOUR);
+      assert.equal((await reopened.expire(at(after + HOUR - 1), 10)).ended, 0);
+      assert.equal((await reopened.expire(at(after + HOUR), 10)).ended, 1);
     });
 
     promises('keeps jobs from ageing: they expire an age after their release', async (store, context) => {
@@ -230,6 +247,17 @@ export function describeOwnerStore(name: string, open: OpenStore): void {
         assert.equal((await reopened.insert([newJob()], later)).kind, 'inserted');
         assert.equal(refusedIndex(await reopened.insert([newJob()], later)), 0);
         assert.equal(refusedIndex(await reopened.insert([newJob()], LIMITS)), 0, 'the clock went back');
+      },
+    );
+
+    promises(
+      'is given back by no wall clock that is set forward, or back, while something is cleared away',
+      async (store) => {
+        await store.owner.addRule(budget({ limit: 1, unit: 'exports', per: 'day' }));
+        await insert(store, newJob());
+        for (const wall of [NOW + 3_652 * 24 * HOUR, NOW - 3_652 * 24 * HOUR])
+          await store.expire({ wall, steady: NOW + HOUR }, 10);
+        assert.equal(refusedIndex(await store.insert([newJob()], LIMITS)), 0);
       },
     );
 

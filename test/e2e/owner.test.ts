@@ -87,6 +87,33 @@ describe('a redelivery', () => {
   });
 });
 
+describe('what the owner decides', () => {
+  it('is on record, each of it, with the name of the token', async () => {
+    await using service = await ServiceProcess.start(['--keep-payloads', '1h']);
+    await using destination = await nasty.answers();
+    const token = tokenFor({ path: '/owner/*', method: '*', client: 'anna' });
+    const owner = new OwnerClient({ url: service.url, token });
+    const client = clientFor(service.url, destination.url);
+    const { id } = await client.submitAndWait({ destination: destination.url, data: 1 });
+    await owner.redeliver(id);
+    const hold = await owner.addRule({ kind: 'hold' });
+    await owner.cancel((await client.submit({ destination: destination.url, data: 1 })).id);
+    await owner.removeRule(hold.id);
+    const decided: unknown[] = [];
+    for await (const { entry } of owner.ledgerEntries()) {
+      const fields = JSON.parse(entry ?? '{}');
+      if (['rule', 'cancel', 'redelivery'].includes(fields.kind))
+        decided.push([fields.kind, fields.change, fields.by]);
+    }
+    assert.deepEqual(decided, [
+      ['redelivery', undefined, 'anna'],
+      ['rule', 'added', 'anna'],
+      ['cancel', undefined, 'anna'],
+      ['rule', 'removed', 'anna'],
+    ]);
+  });
+});
+
 describe('what the owner sees', () => {
   it('has the address of a submitter that no token names, and the app where one does', async () => {
     await using service = await ServiceProcess.start();

@@ -1,7 +1,7 @@
 /**
  * Whatever the order of rules, submissions, redeliveries, sendings, cancels, releases and crashes, also of a crash in the
- * middle of a decision: nothing that the owner forbade when its request was opened has left, and nothing that is allowed
- * is stuck.
+ * middle of a decision, and of a store that fails at any step of one, before or after its commit: nothing that the owner
+ * forbade when its request was opened has left, and nothing that is allowed is stuck.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -9,15 +9,18 @@ import { it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { Dispatcher } from '../../src/delivery/dispatcher.ts';
+import { Chore } from '../../src/export/chore.ts';
 import type { Clock } from '../../src/export/clock.ts';
 import { Consent } from '../../src/export/consent.ts';
 import { type Deliverer, type Delivery, unconnected } from '../../src/export/deliverer.ts';
+import type { ExportError } from '../../src/export/errors.ts';
 import type { AttemptOutcome, Lane } from '../../src/export/job.ts';
 import { isFinal } from '../../src/export/job.ts';
 import type { ClaimedJob, JobStore } from '../../src/export/job-store.ts';
 import { type NewRule, OwnerService } from '../../src/export/owner-service.ts';
 import { matcherOf, type Rule } from '../../src/export/rules.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { DECISION_STEPS, FlakyStore } from '../support/stores/flaky-store.ts';
 import { openTemporaryStore } from '../support/temporary-store.ts';
 
 const LANES: readonly Lane[] = [
@@ -35,6 +38,18 @@ const TARGETS = [
 const AGE_MS = 1_000_000;
 const LEASE_MS = 60_000;
 const TURNS_MAX = 2_000;
+/** In which everything that a store's failures left undone is done. */
+const MENDED_MS = 10_000;
+
+/** What of a decision the store fails at, if it does. */
+const failing = fc.option(
+  fc.record({
+    at: fc.constantFrom(...DECISION_STEPS),
+    moment: fc.constantFrom('before' as const, 'after' as const),
+    times: fc.integer({ min: 1, max: 3 }),
+  }),
+);
+type Failing = typeof failing extends fc.Arbitrary<infer T> ? T : never;
 
 const step = fc.oneof(
   {
@@ -51,14 +66,15 @@ const step = fc.oneof(
     }),
   },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: fc.record({
+      failing,
       kind: fc.constant('rule' as const),
       rule: fc.constantFrom('block' as const, 'hold' as const),
       target: fc.nat(TARGETS.length - 1),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('unrule' as const), which: fc.nat(3) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('unrule' as const), which: fc.nat(3), failing }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('redeliver' as const), which: fc.nat(9) }) },
   {
@@ -82,11 +98,12 @@ interface Attempt {
 class World implements Deliverer, AsyncDisposable {
   readonly clock = new ManualClock();
   readonly accepted: string[] = [];
-  /** What the owner was told is in force. */
+  /** What is in force: what the owner was told, or, when the store failed, what is in it. */
   readonly rules: Rule[] = [];
   readonly cancelled = new Set<string>();
   attempts: Attempt[] = [];
   readonly #store: JobStore;
+  readonly #flaky: FlakyStore;
   readonly #close: () => PromiseLike<void>;
   #dispatcher!: Dispatcher;
   #owner!: OwnerService;
@@ -95,6 +112,7 @@ class World implements Deliverer, AsyncDisposable {
 
   private constructor(store: JobStore, close: () => PromiseLike<void>) {
     this.#store = store;
+    this.#flaky = new FlakyStore(store);
     this.#close = close;
   }
 
@@ -108,8 +126,10 @@ class World implements Deliverer, AsyncDisposable {
   async #start(): Promise<void> {
     this.#life += 1;
     this.attempts = [];
+    // A service does not start on a store that fails.
+    this.#flaky.heal();
     const consent = new Consent();
-    const store = this.#store;
+    const { store } = this.#flaky;
     const clock = this.#clockOfLife(this.#life);
     const dispatcher = new Dispatcher({
       store,
@@ -127,6 +147,8 @@ class World implements Deliverer, AsyncDisposable {
     await store.recover(this.#now, { retryMs: AGE_MS, ageMs: 100 * AGE_MS, keyMs: AGE_MS });
     await this.#owner.start();
     await dispatcher.start();
+    const owner = this.#owner;
+    new Chore({ clock, step: () => owner.watchRules(), onError: assert.ifError }).start();
   }
 
   /** A dead process does nothing when its time comes. */
@@ -178,6 +200,7 @@ class World implements Deliverer, AsyncDisposable {
         this.#answer(this.#running.filter(({ isOpen }) => isOpen)[happened.which], happened.status);
         break;
       case 'rule':
+        this.#failAt(happened.failing);
         await this.#addRule({
           kind: happened.rule,
           note: null,
@@ -185,6 +208,7 @@ class World implements Deliverer, AsyncDisposable {
         });
         break;
       case 'unrule':
+        this.#failAt(happened.failing);
         await this.#removeRule(this.rules[happened.which]);
         break;
       case 'cancel':
@@ -208,6 +232,10 @@ class World implements Deliverer, AsyncDisposable {
         break;
     }
     await this.#quiet();
+  }
+
+  #failAt(failing: Failing): void {
+    if (failing !== null) this.#flaky.fail(failing.at, failing.moment, failing.times);
   }
 
   get #running(): Attempt[] {
@@ -295,8 +323,20 @@ class World implements Deliverer, AsyncDisposable {
   }
 
   async #addRule(rule: NewRule): Promise<void> {
-    this.rules.push(await this.#owner.addRule(rule));
-    await this.#checkBlocks();
+    const { failures } = this.#flaky;
+    try {
+      this.rules.push(await this.#owner.addRule(rule));
+    } catch (error) {
+      await this.#lookAtRules(error);
+    }
+    // What an earlier block stops may have been left undone; another block does that too.
+    if (rule.kind === 'block' && this.#flaky.failures === failures) await this.#checkBlocks();
+  }
+
+  /** Whoever was answered so may find any rules. */
+  async #lookAtRules(error: unknown): Promise<void> {
+    assert.equal((error as ExportError).code, 'store_unavailable');
+    this.rules.splice(0, this.rules.length, ...(await this.#store.owner.rules()));
   }
 
   async #checkBlocks(): Promise<void> {
@@ -309,8 +349,12 @@ class World implements Deliverer, AsyncDisposable {
 
   async #removeRule(rule: Rule | undefined): Promise<void> {
     if (rule === undefined) return;
-    this.rules.splice(this.rules.indexOf(rule), 1);
-    assert.equal(await this.#owner.removeRule(rule.id), true);
+    try {
+      assert.equal(await this.#owner.removeRule(rule.id), true);
+      this.rules.splice(this.rules.indexOf(rule), 1);
+    } catch (error) {
+      await this.#lookAtRules(error);
+    }
   }
 
   async #cancel(id: string | undefined): Promise<void> {
@@ -331,8 +375,14 @@ class World implements Deliverer, AsyncDisposable {
     }
   }
 
-  /** No rules any more, a well destination, time: everything must come to its end. */
+  /** A well store, no rules any more, a well destination, time: everything must come to its end. */
   async drain(): Promise<void> {
+    this.#flaky.heal();
+    for (let ms = 0; ms < MENDED_MS; ms += 1_000) {
+      this.clock.advance(1_000);
+      await this.#quiet();
+    }
+    await this.#checkBlocks();
     while (this.rules.length > 0) await this.#removeRule(this.rules[0]);
     for (let turns = 0; ; turns += 1) {
       const jobs = await this.#store.get(this.accepted);

@@ -1,12 +1,15 @@
 /** `GET /owner/events`: what is streamed, to whom, and how a reader goes on where it was. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import http from 'node:http';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { tokenWith } from '../../../test/support/http/http-fixture.ts';
 import { OWNER_TOKEN, OwnerFixture } from '../../../test/support/http/owner-fixture.ts';
+import { ManualClock } from '../../../test/support/manual-clock.ts';
 import { until } from '../../../test/support/until.ts';
+import { OwnerFeed } from '../../export/owner-feed.ts';
+import { EVENT_STREAM_LIMITS, EventStreams } from './event-streams.ts';
 
 const PACE_MS = 100;
 
@@ -68,6 +71,24 @@ class Reader implements Disposable {
 
   [Symbol.dispose](): void {
     this.#request.destroy();
+  }
+}
+
+/** A reader for whom every event is too much at once. */
+class SlowResponse extends EventEmitter {
+  readonly writableEnded = false;
+  readonly sent: string[] = [];
+  isDestroyed = false;
+
+  writeHead(): void {}
+
+  write(text: string): boolean {
+    this.sent.push(text);
+    return !text.startsWith('id:');
+  }
+
+  destroy(): void {
+    this.isDestroyed = true;
   }
 }
 
@@ -234,6 +255,30 @@ describe('GET /owner/events', () => {
     await addRule(fixture);
     await until(() => reader.isOver);
     assert.equal(reader.events.length, 1);
+  });
+
+  it('asks again whose it is when its reader had to be waited for, before it sends more', async () => {
+    const clock = new ManualClock();
+    const feed = new OwnerFeed({ find: async () => null, render: () => '{}', clock, life: 'life' });
+    const rule = { id: 'r', kind: 'hold', app: null, destination: null, note: null, createdAt: 0 } as const;
+    let isOwner = true;
+    const judge = async () => assert.ok(isOwner);
+    const response = new SlowResponse();
+    const streams = new EventStreams({ feed, clock, judge, limits: EVENT_STREAM_LIMITS });
+    const request = { headersDistinct: {} } as unknown as http.IncomingMessage;
+    streams.open(request, response as unknown as http.ServerResponse);
+    feed.ruleChanged('added', rule);
+    feed.ruleChanged('removed', rule);
+    await until(() => response.sent.length === 2);
+    isOwner = false;
+    response.emit('drain');
+    await until(() => response.isDestroyed);
+    assert.deepEqual(
+      response.sent.map((text) => text.split('\n')[0]),
+      ['retry: 2000', 'id: life-1'],
+    );
+    response.emit('close');
+    assert.equal(clock.scheduled, 0);
   });
 
   it('has no HEAD, which would never end', async () => {

@@ -155,14 +155,20 @@ class EventStream {
       return;
     }
     for (const event of events) {
-      await this.#write(message({ id: feed.nameOf(event.number), name: event.kind, text: event.text }));
-      this.#place = event.number;
+      const { number, kind: name, text } = event;
+      const hasWaited = await this.#write(message({ id: feed.nameOf(number), name, text }));
+      this.#place = number;
+      if (hasWaited) await judge(this.#request);
     }
   }
 
-  /** @throws Error when the reader takes nothing for too long */
-  async #write(text: string): Promise<void> {
-    if (text === '' || this.#response.writableEnded || this.#response.write(text)) return;
+  /**
+   * Whether the reader had to be waited for.
+   *
+   * @throws Error when it takes nothing for too long
+   */
+  async #write(text: string): Promise<boolean> {
+    if (text === '' || this.#response.writableEnded || this.#response.write(text)) return false;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const cancel = this.#parts.clock.schedule(this.#parts.limits.stallMsMax, () =>
       reject(new Error('The reader takes nothing.')),
@@ -176,6 +182,7 @@ class EventStream {
       this.#response.off('drain', resolve);
       this.#response.off('close', resolve);
     }
+    return true;
   }
 }
 

@@ -95,7 +95,12 @@ export const EXPORT_QUERY_SCHEMA = {
   type: 'object',
   properties: {
     app: { title: 'string', description: 'Only those of this macaroon identifier.', type: 'string' },
-    destination: { title: 'string', description: 'Only those to exactly this URL.', type: 'string' },
+    destination: {
+      title: 'string',
+      description:
+        'Only those to this URL, or to this origin, such as `https://lab.example`: what a rule for it is about.',
+      type: 'string',
+    },
     state: { description: 'Only those in this state.', enum: ['Pending', 'Processing', 'Finished'] },
     before: {
       title: '"next" of a page',
@@ -118,14 +123,14 @@ export const EXPORT_QUERY_SCHEMA = {
 const INSTANT_SCHEMA = {
   title: 'time such as 2026-11-24T12:00:00Z, nor a day such as 2026-11-24',
   type: 'string',
-  pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}',
+  pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt].*)?$',
 } as const satisfies JsonSchema;
 
 export const SUMMARY_QUERY_SCHEMA = {
   type: 'object',
   properties: {
-    since: { ...INSTANT_SCHEMA, description: 'Accepted at this time (RFC 3339) or day, or later.' },
-    until: { ...INSTANT_SCHEMA, description: 'Accepted before this time or day.' },
+    since: { ...INSTANT_SCHEMA, description: 'Accepted at this time (RFC 3339) or day (of UTC), or later.' },
+    until: { ...INSTANT_SCHEMA, description: 'Accepted before this time or day, as for `since`.' },
   },
   additionalProperties: false,
 } as const satisfies JsonSchema;

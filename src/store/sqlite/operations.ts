@@ -17,7 +17,7 @@ import type {
   StoreTotals,
 } from '../../export/job-store.ts';
 import type { LedgerBeginning, LedgerHead, RefusedExport } from '../../export/ledger-store.ts';
-import type { CancelResult, RedeliverResult, Redelivery } from '../../export/owner-store.ts';
+import type { CancelResult, RedeliverResult, Redelivery, RuleRemoval } from '../../export/owner-store.ts';
 import type { Rule } from '../../export/rules.ts';
 import type { SignedCheckpoint } from './ledger-writer.ts';
 
@@ -90,14 +90,14 @@ export interface Results {
   settle: { settled: boolean; next: Claim };
   extendLeases: undefined;
   rescue: LaneBacklog[];
-  recover: number;
+  recover: Recovery;
   expire: { ended: number; nextAt: number | null };
   busyLanes: LaneBacklog[];
   deleteExpired: number;
   deleteHistory: number;
   rules: readonly Rule[];
-  addRule: boolean;
-  removeRule: readonly LaneBacklog[] | null;
+  addRule: readonly Rule[] | null;
+  removeRule: RuleRemoval | null;
   endBlocked: number;
   cancel: CancelResult;
   redeliver: RedeliverResult;
@@ -112,6 +112,13 @@ export interface Results {
   erasePayloads: boolean;
   purge: boolean;
   ping: undefined;
+}
+
+export interface Recovery {
+  /** Jobs that were taken back. */
+  readonly jobs: number;
+  /** What steady times have been moved by at all starts together. */
+  readonly movedMs: number;
 }
 
 export type ResultOf<O extends Operation> = Results[O['kind']];

@@ -1,4 +1,4 @@
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { Lane } from '../../export/job.ts';
 import type { StoreKeys } from '../../export/job-store.ts';
 import type { ExportPage, ExportQuery, LaneSummary, OwnedExport, Phase } from '../../export/owner-store.ts';
@@ -15,23 +15,51 @@ const NEWEST = Number.MAX_SAFE_INTEGER;
 const SELECT_OWNED = `
   SELECT j.*, l.client, l.destination, NULL AS body, 0 AS truncated FROM jobs j JOIN lanes l ON l.id = j.lane`;
 
-const UNFINISHED = 'j.finished_at IS NULL';
-const PHASE: Readonly<Record<Phase, string>> = {
-  pending: `j.finished_at IS NULL AND j.state = ${STATE.queued} AND j.attempts = 0`,
-  processing: `j.finished_at IS NULL AND NOT (j.state = ${STATE.queued} AND j.attempts = 0)`,
-  finished: 'j.finished_at IS NOT NULL',
-};
+/** Passing over so many exports that have not ended takes milliseconds, */
+const UNFINISHED_FEW = 10_000;
+/** and looking at so many lanes a hundred of them. */
+const LANES_FEW = 10_000;
 
-/**
- * A lane's jobs lie in several partial indexes, each under a condition. The two long ones are in the order of acceptance;
- * few are being sent, and what waits is sorted.
- */
-const OF_LANE: readonly { readonly index: string; readonly condition: string }[] = [
-  { index: 'jobs_queued', condition: `j.state = ${STATE.queued}` },
-  { index: 'jobs_sending', condition: `j.state = ${STATE.sending}` },
-  { index: 'jobs_waiting', condition: `j.state = ${STATE.waiting}` },
-  { index: 'jobs_finished_of_lane', condition: 'j.finished_at IS NOT NULL' },
+/** Exports that are found the newest first, by an index that has only them. */
+interface Part {
+  readonly phase: Phase;
+  readonly condition: string;
+  /** Of all lanes. */
+  readonly index: string;
+  /** Of one lane; null where there are so few of all lanes that these are looked through. */
+  readonly ofLane: string | null;
+}
+
+/** What has not ended. What is being sent is few, and so is what goes back to the queue after that. */
+const UNFINISHED: readonly Part[] = [
+  {
+    phase: 'pending',
+    condition: `j.state = ${STATE.queued} AND j.attempts = 0`,
+    index: 'jobs_untried',
+    ofLane: 'jobs_queued',
+  },
+  {
+    phase: 'processing',
+    condition: `j.state = ${STATE.queued} AND j.attempts > 0`,
+    index: 'jobs_tried',
+    ofLane: null,
+  },
+  { phase: 'processing', condition: `j.state = ${STATE.sending}`, index: 'jobs_sending', ofLane: null },
+  {
+    phase: 'processing',
+    condition: `j.state = ${STATE.waiting}`,
+    index: 'jobs_waiting_newest',
+    ofLane: 'jobs_waiting_of_lane',
+  },
 ];
+/** There is no index of these alone over all lanes: every export would pay for it. */
+const FINISHED = { condition: 'j.finished_at IS NOT NULL', ofLane: 'jobs_finished_of_lane' };
+
+/** Where a page begins, and how much is looked for. */
+interface Place {
+  readonly below: number;
+  readonly count: number;
+}
 
 /**
  * What the owner sees of a store, over a read-only connection. It may take seconds with millions of exports: it belongs
@@ -48,21 +76,22 @@ export class OwnerReader implements Disposable {
     this.ledger = new LedgerReader(this.#db);
   }
 
-  list({ app, destination, phase, before, limit }: ExportQuery): ExportPage {
-    const below = before === null ? NEWEST : Number(before);
-    const condition = phase === null ? 'TRUE' : PHASE[phase];
-    // One more tells whether there is another page.
-    const rows =
-      app === null && destination === null
-        ? this.#newest(condition, phase, below, limit + 1)
-        : this.#newestOf(this.#lanes(app, destination), condition, below, limit + 1);
-    const items = this.#owned(rows.slice(0, limit));
-    return { items, next: rows.length > limit ? String(rows[limit - 1]?.seq) : null };
+  list(query: ExportQuery): ExportPage {
+    return this.#atOneMoment(() => {
+      const seqs = this.#seqs(query);
+      const rows = this.#rows(seqs.slice(0, query.limit));
+      return {
+        items: this.#owned(rows),
+        next: seqs.length > query.limit ? String(seqs[query.limit - 1]) : null,
+      };
+    });
   }
 
   find(id: string): OwnedExport | null {
-    const row = this.#all(`${SELECT_OWNED} WHERE j.id = ?`, fromUuid(id))[0];
-    return row === undefined ? null : (this.#owned([row])[0] ?? null);
+    return this.#atOneMoment(() => {
+      const rows = this.#all(`${SELECT_OWNED} WHERE j.id = ?`, fromUuid(id));
+      return this.#owned(rows)[0] ?? null;
+    });
   }
 
   summary(since: number, until: number): LaneSummary[] {
@@ -86,49 +115,92 @@ export class OwnerReader implements Disposable {
     if (this.#db.isOpen) this.#db.close();
   }
 
-  /**
-   * Of all lanes. What few exports are is found by the index that has only them, and what most are by looking from the
-   * newest on: either looks at little.
-   */
-  #newest(condition: string, phase: Phase | null, below: number, count: number): Row[] {
-    const select = (index: string) =>
-      this.#all(
-        `SELECT j.*, l.client, l.destination, NULL AS body, 0 AS truncated
-        FROM jobs j ${index} CROSS JOIN lanes l ON l.id = j.lane
-        WHERE j.seq < ? AND ${condition} ORDER BY j.seq DESC LIMIT ?`,
-        below,
-        count,
-      );
-    const isRare = phase !== null && phase !== 'finished' && this.#unfinishedAreFew();
-    return select(isRare ? 'INDEXED BY jobs_unfinished' : 'NOT INDEXED');
+  /** All that is read in here is of one commit, however many statements read it: exports move on meanwhile. */
+  #atOneMoment<T>(read: () => T): T {
+    this.#db.exec('BEGIN');
+    try {
+      return read();
+    } finally {
+      this.#db.exec('COMMIT');
+    }
   }
 
-  #unfinishedAreFew(): boolean {
-    const bound = 100_000;
-    const found = this.#all(
-      `SELECT count(*) AS n FROM (SELECT 1 FROM jobs j INDEXED BY jobs_unfinished WHERE ${UNFINISHED} LIMIT ?)`,
-      bound,
-    )[0];
-    return Number(found?.n) < bound;
+  /** What a page shows, the newest first, and one more if there is another page. */
+  #seqs({ app, destination, phase, before, limit }: ExportQuery): number[] {
+    const place = { below: before === null ? NEWEST : Number(before), count: limit + 1 };
+    if (app !== null || destination !== null)
+      return this.#ofLanes(this.#lanes(app, destination), phase, place);
+    if (phase === null) return this.#newest('NOT INDEXED', 'TRUE', place);
+    if (phase === 'finished') return this.#finished(place);
+    const parts = UNFINISHED.filter((part) => part.phase === phase);
+    return newestOf(
+      parts.flatMap(({ index, condition }) => this.#newest(`INDEXED BY ${index}`, condition, place)),
+      place,
+    );
   }
 
-  /** Of some lanes: each lane's newest, and of these the newest. */
-  #newestOf(lanes: readonly number[], condition: string, below: number, count: number): Row[] {
-    const statements = OF_LANE.map((part) =>
-      this.#db.prepare(
-        `SELECT j.seq FROM jobs j INDEXED BY ${part.index}
-        WHERE j.lane = ? AND ${part.condition} AND j.seq < ? AND ${condition}
-        ORDER BY j.seq DESC LIMIT ?`,
-      ),
+  #newest(index: string, condition: string, { below, count }: Place): number[] {
+    return this.#all(
+      `SELECT j.seq FROM jobs j ${index} WHERE j.seq < ? AND ${condition} ORDER BY j.seq DESC LIMIT ?`,
+      below,
+      count,
+    ).map(seqOf);
+  }
+
+  /** From the newest on, unless so much has not ended that it is found sooner lane by lane. */
+  #finished(place: Place): number[] {
+    const isMany = (from: string, few: number) =>
+      Number(this.#all(`SELECT count(*) AS n FROM (SELECT 1 FROM ${from} LIMIT ?)`, few)[0]?.n) === few;
+    const hasManyUnfinished = isMany(
+      'jobs INDEXED BY jobs_unfinished WHERE finished_at IS NULL',
+      UNFINISHED_FEW,
     );
-    const seqs = lanes.flatMap((lane) =>
-      statements.flatMap((statement) =>
-        (statement.all(lane, below, count) as Row[]).map(({ seq }) => Number(seq)),
-      ),
+    if (!hasManyUnfinished || isMany('lanes', LANES_FEW))
+      return this.#newest('NOT INDEXED', FINISHED.condition, place);
+    return this.#ofLanes(
+      this.#all('SELECT id FROM lanes').map(({ id }) => Number(id)),
+      'finished',
+      place,
     );
-    seqs.sort((a, b) => b - a);
+  }
+
+  /** Each lane's newest, and of these the newest. */
+  #ofLanes(lanes: readonly number[], phase: Phase | null, place: Place): number[] {
+    const unfinished = UNFINISHED.filter((part) => phase === null || part.phase === phase);
+    const hasFinished = phase === null || phase === 'finished';
+    const ofLane = [...unfinished, ...(hasFinished ? [FINISHED] : [])].flatMap(
+      ({ ofLane: index, condition }) => (index === null ? [] : [this.#laneStatement(index, condition)]),
+    );
+    const found = lanes.flatMap((lane) =>
+      ofLane.flatMap((statement) => (statement.all(lane, place.below, place.count) as Row[]).map(seqOf)),
+    );
+    const few = unfinished.filter((part) => part.ofLane === null);
+    const among = new Set(lanes);
+    return newestOf([...found, ...few.flatMap((part) => this.#lookThrough(part, among, place))], place);
+  }
+
+  #laneStatement(index: string, condition: string): StatementSync {
+    return this.#db.prepare(
+      `SELECT j.seq FROM jobs j INDEXED BY ${index}
+      WHERE j.lane = ? AND ${condition} AND j.seq < ? ORDER BY j.seq DESC LIMIT ?`,
+    );
+  }
+
+  #lookThrough({ index, condition }: Part, lanes: ReadonlySet<number>, { below, count }: Place): number[] {
+    const found: number[] = [];
+    const rows = this.#db.prepare(
+      `SELECT j.seq, j.lane FROM jobs j INDEXED BY ${index} WHERE ${condition} AND j.seq < ? ORDER BY j.seq DESC`,
+    );
+    for (const row of rows.iterate(below) as Iterable<Row>) {
+      if (lanes.has(Number(row.lane))) found.push(seqOf(row));
+      if (found.length === count) break;
+    }
+    return found;
+  }
+
+  #rows(seqs: readonly number[]): Row[] {
     const statement = this.#db.prepare(`${SELECT_OWNED} WHERE j.seq = ?`);
-    return seqs.slice(0, count).map((seq) => statement.get(seq) as Row);
+    return seqs.map((seq) => statement.get(seq) as Row);
   }
 
   #lanes(app: string | null, destination: string | null): number[] {
@@ -163,6 +235,15 @@ function heldBy(row: Row, rules: readonly RuleMatcher[]): string | null {
   const isSending = row.state === STATE.sending;
   if (row.finished_at !== null || isSending) return null;
   return rulesFor(rules, laneOf(row)).hold?.id ?? null;
+}
+
+function seqOf({ seq }: Row): number {
+  return Number(seq);
+}
+
+/** Of what was found in several places. */
+function newestOf(seqs: number[], { count }: Place): number[] {
+  return seqs.sort((one, other) => other - one).slice(0, count);
 }
 
 function laneOf(row: Row): Lane {

@@ -1,5 +1,5 @@
 import type { Lane } from '../../export/job.ts';
-import type { StoreTotals } from '../../export/job-store.ts';
+import type { Now, StoreTotals } from '../../export/job-store.ts';
 import {
   type BudgetRule,
   costOf,
@@ -99,9 +99,11 @@ export class RuleBook {
     return budget.limit - Number(row?.used ?? 0);
   }
 
-  charge(budgets: readonly BudgetRule[], dataBytes: number, now: number): void {
-    for (const budget of budgets)
-      this.#sql.addBudgetUse.run(budget.id, windowStart(budget, now), costOf(budget, dataBytes));
+  charge(budgets: readonly BudgetRule[], dataBytes: number, now: Now): void {
+    for (const budget of budgets) {
+      const cost = costOf(budget, dataBytes);
+      this.#sql.addBudgetUse.run(budget.id, windowStart(budget, now.wall), cost, now.steady);
+    }
   }
 }
 

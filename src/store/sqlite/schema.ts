@@ -227,6 +227,20 @@ export const MIGRATIONS: readonly string[] = [
   -- What was accepted on a day, without reading all other days. It grows at its end only.
   CREATE INDEX jobs_accepted ON jobs (accepted_at);
   `,
+  `
+  -- What steady times have been moved by over all starts, so that a time less this is of one count: see steady-times.ts.
+  ALTER TABLE clock ADD COLUMN moved_ms INTEGER NOT NULL DEFAULT 0;
+
+  -- When something was taken of it last, in steady time. Before version 8 only the window's was known, by the wall clock.
+  ALTER TABLE budget_use ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
+  UPDATE budget_use SET used_at = window_start;
+
+  -- The newest first of what has not ended, however much that is; of a lane that waits for retries too.
+  CREATE INDEX jobs_untried ON jobs (seq) WHERE state = 0 AND attempts = 0;
+  CREATE INDEX jobs_tried ON jobs (seq) WHERE state = 0 AND attempts > 0;
+  CREATE INDEX jobs_waiting_newest ON jobs (seq) WHERE state = 2;
+  CREATE INDEX jobs_waiting_of_lane ON jobs (lane, seq) WHERE state = 2;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

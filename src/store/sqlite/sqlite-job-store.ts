@@ -43,6 +43,8 @@ export class SqliteJobStore implements JobStore {
   readonly secrets: SecretStore;
   readonly owner: OwnerStore;
   readonly ledger: LedgerStore;
+  /** What steady times have been moved by at the starts of processes. */
+  #movedMs = 0;
   readonly #lock: StoreLock;
   readonly #reader: Reader;
   readonly #writer: WriterClient;
@@ -181,8 +183,14 @@ export class SqliteJobStore implements JobStore {
     return this.#writer.perform({ kind: 'rescue', now, limit });
   }
 
-  recover(now: Now, longest: LongestWaits): Promise<number> {
-    return this.#writer.perform({ kind: 'recover', now, longest });
+  async recover(now: Now, longest: LongestWaits): Promise<number> {
+    const { jobs, movedMs } = await this.#writer.perform({ kind: 'recover', now, longest });
+    this.#movedMs = movedMs;
+    return jobs;
+  }
+
+  storeTime(steady: number): number {
+    return steady - this.#movedMs;
   }
 
   expire(now: Now, limit: number): Promise<{ ended: number; nextAt: number | null }> {

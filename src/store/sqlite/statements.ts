@@ -136,9 +136,9 @@ export function prepareStatements(db: DatabaseSync) {
     removeBudgetUse: prepare('DELETE FROM budget_use WHERE rule = ?'),
     findBudgetUse: prepare('SELECT used FROM budget_use WHERE rule = ? AND window_start = ?'),
     addBudgetUse: prepare(`
-      INSERT INTO budget_use (rule, window_start, used) VALUES (?, ?, ?)
-      ON CONFLICT DO UPDATE SET used = used + excluded.used`),
-    deleteBudgetUse: prepare('DELETE FROM budget_use WHERE window_start < ?'),
+      INSERT INTO budget_use (rule, window_start, used, used_at) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET used = used + excluded.used, used_at = excluded.used_at`),
+    deleteBudgetUse: prepare('DELETE FROM budget_use WHERE used_at < ?'),
     lanes: prepare('SELECT id, client, destination, is_held FROM lanes'),
     lanesReleased: prepare('SELECT id, not_expired_before FROM lanes WHERE not_expired_before > 0'),
     holdLane: prepare('UPDATE lanes SET is_held = 1 WHERE id = ?'),

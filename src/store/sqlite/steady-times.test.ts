@@ -3,6 +3,7 @@
  * it should, by the time that really passes.
  */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import { ManualClock } from '../../../test/support/manual-clock.ts';
@@ -16,6 +17,8 @@ import {
   endOldExports,
   eraseOldPayloads,
 } from '../../export/retention.ts';
+import { MasterKey } from '../../keys/master-key.ts';
+import { LINK_MS, OwnerSessions } from '../../keys/owner-sessions.ts';
 import { finish, newJob, wait } from '../job-store.contract.ts';
 import { STATE } from './rows.ts';
 import type { SqliteJobStore } from './sqlite-job-store.ts';
@@ -59,6 +62,10 @@ class Box implements AsyncDisposable {
   get store(): SqliteJobStore {
     assert.ok(this.#store, 'the service runs');
     return this.#store;
+  }
+
+  get clock(): ManualClock {
+    return this.#clock;
   }
 
   get now(): Now {
@@ -185,6 +192,15 @@ async function assertEndsInTime(box: Box, passedMs: number): Promise<void> {
   }
 }
 
+/** A link of the owner's, of which half the time is over before the clock is set. */
+async function linkHalfOver(box: Box): Promise<() => Promise<string>> {
+  const masterKey = new MasterKey(randomBytes(32));
+  const sessions = () => new OwnerSessions({ store: box.store, masterKey, clock: box.clock });
+  const { secret } = await sessions().createLink();
+  await box.pass(LINK_MS / 2);
+  return async () => (await sessions().redeem(secret)).kind;
+}
+
 describe('a store from before version 4, which does not tell about its clock', () => {
   const AGE_LEFT_MS = 5 * HOUR;
   const finished = (wall: number) =>
@@ -268,6 +284,26 @@ for (const [jump, ms] of Object.entries(JUMPS)) {
       await box.pass(HOUR);
       await box.restart(0);
       await assertEndsInTime(box, 2 * HOUR);
+    });
+
+    it('makes a link of the owner good for no longer and no shorter, over restarts', async () => {
+      for (const [thenMs, leftMs, expected] of [
+        [0, 1, 'opened'],
+        [0, 0, 'expired'],
+        [-ms, 1, 'opened'],
+        [-ms, 0, 'expired'],
+      ] as const) {
+        await using box = await filledBox();
+        const redeem = await linkHalfOver(box);
+        box.set(ms);
+        await box.pass(MINUTE);
+        await box.restart(MINUTE);
+        box.set(thenMs);
+        await box.pass(MINUTE);
+        await box.restart(0);
+        await box.pass(LINK_MS / 2 - 3 * MINUTE - leftMs);
+        assert.equal(await redeem(), expected);
+      }
     });
 
     it('of what ends after it nothing is kept for longer, or shorter', async () => {

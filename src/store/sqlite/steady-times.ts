@@ -17,6 +17,7 @@ const MOVE = `
     key_expires_at = key_expires_at + ?1, kept_since = kept_since + ?1;
   UPDATE lanes SET paused_until = paused_until + ?1 WHERE failures > 0;
   UPDATE lanes SET not_expired_before = not_expired_before + ?1 WHERE not_expired_before > 0;
+  UPDATE budget_use SET used_at = used_at + ?1;
   UPDATE idempotency_keys SET expires_at = expires_at + ?1`;
 
 /** What cannot be later than a time from now on. A key's job goes first: it is found by the key. */
@@ -40,6 +41,7 @@ const CLAMPS: readonly { readonly to: keyof LongestWaits | 'now'; readonly sql: 
       WHERE finished_at IS NOT NULL AND is_history = 0 AND kept_since > ?1`,
   },
   { to: 'now', sql: 'UPDATE jobs SET kept_since = ?1 WHERE is_history = 1 AND kept_since > ?1' },
+  { to: 'now', sql: 'UPDATE budget_use SET used_at = ?1 WHERE used_at > ?1' },
 ];
 
 /**
@@ -56,10 +58,10 @@ export class SteadyTimes {
 
   constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#seen = db.prepare('SELECT wall, steady FROM clock');
+    this.#seen = db.prepare('SELECT wall, steady, moved_ms FROM clock');
     this.#note = db.prepare(`
-      INSERT INTO clock (only, wall, steady) VALUES (1, ?, ?)
-      ON CONFLICT DO UPDATE SET wall = excluded.wall, steady = excluded.steady`);
+      INSERT INTO clock (only, wall, steady, moved_ms) VALUES (1, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET wall = excluded.wall, steady = excluded.steady, moved_ms = excluded.moved_ms`);
   }
 
   /** To be called every now and then, so that the next process finds how far the clock was set in the life of this one. */
@@ -67,22 +69,31 @@ export class SteadyTimes {
     const seen = this.#find();
     const setMs = seen === null ? 0 : now.wall - now.steady - (seen.wall - seen.steady);
     const isOld = seen === null || now.steady - seen.steady >= NOTE_INTERVAL_MS;
-    if (isOld || Math.abs(setMs) >= SET_MS_MIN) this.#note.run(now.wall, now.steady);
+    if (isOld || Math.abs(setMs) >= SET_MS_MIN) this.#note.run(now.wall, now.steady, seen?.movedMs ?? 0);
   }
 
-  /** For the start of a process, whose steady time begins with its wall clock. */
-  recover(now: Now, longest: LongestWaits): void {
+  /**
+   * For the start of a process, whose steady time begins with its wall clock.
+   *
+   * @returns what times have been moved by at all starts together: what is kept elsewhere, as the steady time less this,
+   *   need not be
+   */
+  recover(now: Now, longest: LongestWaits): number {
     const seen = this.#find();
+    const ms = seen === null ? 0 : now.steady - seen.steady - awayMs(seen.wall, now.wall);
     if (seen === null) this.#spareOverdue(now.steady, longest.ageMs);
-    else this.#move(now.steady - seen.steady - awayMs(seen.wall, now.wall));
+    else this.#move(ms);
+    const movedMs = (seen?.movedMs ?? 0) + ms;
     for (const { to, sql } of CLAMPS)
       this.#db.prepare(sql).run(to === 'now' ? now.steady : now.steady + longest[to]);
-    this.#note.run(now.wall, now.steady);
+    this.#note.run(now.wall, now.steady, movedMs);
+    return movedMs;
   }
 
-  #find(): Now | null {
+  #find(): (Now & { readonly movedMs: number }) | null {
     const row = this.#seen.get() as Row | undefined;
-    return row === undefined ? null : { wall: Number(row.wall), steady: Number(row.steady) };
+    if (row === undefined) return null;
+    return { wall: Number(row.wall), steady: Number(row.steady), movedMs: Number(row.moved_ms) };
   }
 
   #move(ms: number): void {

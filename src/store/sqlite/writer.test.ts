@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { TemporaryDirectory } from '../../../test/support/temporary-store.ts';
 import { LIMITS, NOW, settleWith, WriterBench } from '../../../test/support/writer-bench.ts';
 import { checkStore } from './check.ts';
-import { SqliteWriter } from './writer.ts';
+import { BUDGET_USE_KEPT_MS, SqliteWriter } from './writer.ts';
 
 describe('SqliteWriter', () => {
   it('a job whose data a damaged store has lost ends, and those behind it leave', () => {
@@ -52,6 +52,24 @@ describe('SqliteWriter', () => {
       Array(rest.results.length).fill(true),
     );
     assert.equal(bench.number('SELECT count(*) FROM payloads'), 0);
+  });
+
+  it('what was used of a budget is kept for days that have really passed since, and no longer', () => {
+    using bench = new WriterBench();
+    const what = { app: null, destination: null, note: null } as const;
+    const budget = { ...what, kind: 'budget', limit: 9, unit: 'exports', per: 'hour' } as const;
+    bench.run({
+      kind: 'addRule',
+      rule: { ...budget, id: '019ab3f2-7c00-7000-8000-000000000001', createdAt: NOW },
+      by: null,
+    });
+    bench.insert(bench.newJob(10));
+    const usedAfter = (passedMs: number, wall: number): number => {
+      bench.run({ kind: 'expire', now: { wall, steady: NOW + passedMs }, limit: 10 });
+      return bench.number('SELECT count(*) FROM budget_use');
+    };
+    assert.equal(usedAfter(BUDGET_USE_KEPT_MS, NOW + 2 * BUDGET_USE_KEPT_MS), 1, 'the clock is set');
+    assert.equal(usedAfter(BUDGET_USE_KEPT_MS + 1, NOW), 0);
   });
 
   it('takes nothing in, and gives nothing out, before it knows the keys', () => {

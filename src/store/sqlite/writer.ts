@@ -31,7 +31,7 @@ import type {
   StoreKeys,
 } from '../../export/job-store.ts';
 import type { RefusedExport } from '../../export/ledger-store.ts';
-import type { CancelResult, RedeliverResult } from '../../export/owner-store.ts';
+import type { CancelResult, RedeliverResult, RuleRemoval } from '../../export/owner-store.ts';
 import { type LaneRules, matcherOf, NO_RULES, RULES_MAX, type Rule, windowEnd } from '../../export/rules.ts';
 import {
   accept,
@@ -60,7 +60,7 @@ import {
 import { Vault } from '../vault/vault.ts';
 import { Lanes } from './lanes.ts';
 import { LedgerWriter } from './ledger-writer.ts';
-import type { BatchDone, Operation, Results } from './operations.ts';
+import type { BatchDone, Operation, Recovery, Results } from './operations.ts';
 import { openPayload, Payloads, type StoredPayload } from './payloads.ts';
 import { fromUuid, type Row, STATE, toJob, toProgress, toUuid } from './rows.ts';
 import { BudgetCheck } from './rule-book.ts';
@@ -77,8 +77,8 @@ type TakenIn = NewJob & { readonly redelivery?: Redelivered };
 type OperationOf<K extends Operation['kind']> = Extract<Operation, { kind: K }>;
 
 const LEASE_MAX = 2 ** 48 - 1;
-/** Longer than the longest window of a budget, so that a wall clock that is set back finds what was used. */
-const BUDGET_USE_KEPT_MS = 7 * 86_400_000;
+/** Longer than the longest window of a budget, so that a wall clock that was set, and is set back, finds what was used. */
+export const BUDGET_USE_KEPT_MS = 7 * 86_400_000;
 const NO_LIMIT = -1;
 const FOR_EVER = Number.MAX_SAFE_INTEGER;
 /** How long a purge waits for readers: they take microseconds each. For one that takes longer it comes again. */
@@ -426,7 +426,7 @@ export class SqliteWriter {
     const lane = laneNumber < 0 ? this.#lanes.id(job.lane) : laneNumber;
     const earlier = job.idempotency === null ? null : this.#knownKey(lane, job.idempotency.key, now.steady);
     if (earlier) return { job: earlier.job, isRepeat: true, claimed: null };
-    this.#lanes.rules.charge(rules.budgets, job.data.byteLength, now.wall);
+    this.#lanes.rules.charge(rules.budgets, job.data.byteLength, now);
     const progress = this.#firstProgress(job, lane, rules, now);
     const id = fromUuid(job.id);
     const payload = this.#payloads.seal(this.#open.vault, job);
@@ -716,12 +716,12 @@ export class SqliteWriter {
     if (progress.result !== before.result) this.#saveAnswer(row, before, progress);
   }
 
-  #recover(now: Now, longest: LongestWaits): number {
-    this.#times.recover(now, longest);
+  #recover(now: Now, longest: LongestWaits): Recovery {
+    const movedMs = this.#times.recover(now, longest);
     const rows = this.#sql.sending.all(FOR_EVER, NO_LIMIT) as Row[];
     for (const row of rows) this.#rescueJob(row, now);
     this.#lanes.reload();
-    return rows.length;
+    return { jobs: rows.length, movedMs };
   }
 
   #expire(now: Now, limit: number): { ended: number; nextAt: number | null } {
@@ -732,7 +732,7 @@ export class SqliteWriter {
       const before = toProgress(row);
       this.#save(row, before, expire(before, now), now.wall);
     });
-    this.#sql.deleteBudgetUse.run(now.wall - BUDGET_USE_KEPT_MS);
+    this.#sql.deleteBudgetUse.run(now.steady - BUDGET_USE_KEPT_MS);
     if (ended < rows.length) return { ended, nextAt: now.steady };
     const next = (this.#sql.nextExpiry.get(now.steady) as Row).at;
     return { ended, nextAt: typeof next === 'number' ? next : null };
@@ -767,12 +767,12 @@ export class SqliteWriter {
 
   // -- the owner ------------------------------------------------------------------------------------------------------
 
-  #addRule(rule: Rule, by: string | null): boolean {
-    if (this.#lanes.rules.rules.length >= RULES_MAX) return false;
+  #addRule(rule: Rule, by: string | null): Rule[] | null {
+    if (this.#lanes.rules.rules.length >= RULES_MAX) return null;
     this.#lanes.rules.add(rule);
     this.#ledger.append(ruleEvent('added', rule, by), rule.createdAt);
     if (rule.kind === 'hold') this.#markHeld(rule);
-    return true;
+    return this.#lanes.rules.rules;
   }
 
   #markHeld(rule: Rule): void {
@@ -783,18 +783,22 @@ export class SqliteWriter {
     }
   }
 
-  #removeRule({ id, now, notExpiredBefore, by }: OperationOf<'removeRule'>): LaneBacklog[] | null {
+  #removeRule({ id, now, notExpiredBefore, by }: OperationOf<'removeRule'>): RuleRemoval | null {
     const rule = this.#lanes.rules.rules.find((each) => each.id === id);
     if (rule === undefined) return null;
     this.#lanes.rules.remove(id);
     this.#ledger.append(ruleEvent('removed', rule, by), now.wall);
+    if (rule.kind === 'hold') this.#markReleased(notExpiredBefore);
+    return { rules: this.#lanes.rules.rules, lanes: this.#freedOf(rule, now.steady) };
+  }
+
+  /** What a rule that is gone has kept from sending, and no other rule does. */
+  #freedOf(rule: Rule, now: number): LaneBacklog[] {
     if (rule.kind === 'budget') return [];
-    this.#markReleased(notExpiredBefore);
     const matcher = matcherOf(rule);
-    const lanes = [...this.#lanes.counts.busy()].filter((lane) => matcher.matches(this.#lanes.find(lane)));
-    return lanes
-      .filter((lane) => !this.#lanes.isStopped(lane))
-      .map((lane) => this.#backlog(lane, now.steady));
+    return [...this.#lanes.counts.busy()]
+      .filter((lane) => matcher.matches(this.#lanes.find(lane)) && !this.#lanes.isStopped(lane))
+      .map((lane) => this.#backlog(lane, now));
   }
 
   #markReleased(notExpiredBefore: number): void {

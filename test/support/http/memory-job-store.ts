@@ -123,6 +123,7 @@ export class MemoryJobStore implements JobStore {
   rescue = (): Promise<never[]> => unused('rescue');
   expire = (): Promise<never> => unused('expire');
   recover = (): Promise<number> => unused('recover');
+  storeTime = (): number => unused('storeTime');
   busyLanes = (): Promise<never[]> => unused('busyLanes');
   deleteExpired = (): Promise<number> => unused('deleteExpired');
   deleteHistory = (): Promise<number> => unused('deleteHistory');

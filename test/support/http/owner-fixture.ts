@@ -61,7 +61,7 @@ export class OwnerFixture implements AsyncDisposable {
       list: service.list.bind(service),
       find: service.find.bind(service),
       summary: service.summary.bind(service),
-      sessions: new OwnerSessions({ secrets: store.secrets, masterKey, clock }),
+      sessions: new OwnerSessions({ store, masterKey, clock }),
       feed,
     };
     const http = await HttpFixture.start({ ...options, owner, clock });
