@@ -9,7 +9,7 @@ import { createApp } from '../src/app.ts';
 import { type Env, parseConfig } from '../src/config.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { capturedIo, runMain } from '../test/support/captured-io.ts';
-import { type CertificateName, certificate } from '../test/support/destinations/certificates.ts';
+import { type CertificateName, certificate, TEST_CA } from '../test/support/destinations/certificates.ts';
 import * as nasty from '../test/support/destinations/nasty.ts';
 import { ROOT_KEY, TEST_FLAGS, tokenFor } from '../test/support/service.ts';
 import { TemporaryDirectory } from '../test/support/temporary-store.ts';
@@ -83,7 +83,7 @@ class Stand implements AsyncDisposable {
   }
 }
 
-const ok = (): object => ({});
+const ok = (path: string): { body: string } => ({ body: path === '/readyz' ? 'ready' : 'ok' });
 
 describe('disk', () => {
   it('is well with room, not with little, and bad when it is nearly full', async () => {
@@ -148,6 +148,11 @@ describe('service', () => {
   it('says that something else answers', async () => {
     await using stand = await Stand.start(() => ({ status: 404 }));
     assert.match(of(await consult(['--url', stand.url]), 'service').text, /is no export service \(404/);
+    for (const body of ['ok', 'welcome']) {
+      await using other = await Stand.start(() => ({ body }));
+      const finding = of(await consult(['--url', other.url]), 'service');
+      assert.match(finding.text, /is no export service \(200 on \/(?:healthz|readyz)\)/);
+    }
   });
 
   it('passes on why the service is not ready', async () => {
@@ -176,8 +181,22 @@ describe('clock', () => {
 describe('tls', () => {
   const look = async (name: CertificateName, host = 'localhost', now = Date.now()): Promise<Finding> => {
     await using stand = await Stand.start(ok, name);
-    return of(await consult(['--url', `https://${host}:${stand.port}`], { now: () => now }), 'tls');
+    using box = new TemporaryDirectory();
+    writeFileSync(box.file('DATABOX_ROOT_CA'), TEST_CA);
+    const args = ['--url', `https://${host}:${stand.port}`, '--secrets-dir', box.path];
+    return of(await consult(args, { now: () => now }), 'tls');
   };
+
+  it('is bad when nobody who is trusted vouches for the certificate, and then the service is not asked', async () => {
+    await using stand = await Stand.start(ok, 'localhost');
+    const consultation = await consult(['--url', stand.url]);
+    const finding = of(consultation, 'tls');
+    assert.equal(finding.verdict, 'bad');
+    assert.match(finding.text, /UNABLE_TO_VERIFY_LEAF_SIGNATURE/);
+    assert.match(finding.remedy ?? '', /--secrets-dir/);
+    assert.equal(of(consultation, 'service').verdict, 'skipped');
+    assert.match((await look('self-signed')).text, /SELF_SIGNED/);
+  });
 
   it('tells until when the certificate is good, and warns before it runs out', async () => {
     const good = await look('localhost');
@@ -191,6 +210,8 @@ describe('tls', () => {
   });
 
   it('is bad when the certificate has run out, or is for another name', async () => {
+    await using expired = await Stand.start(ok, 'expired');
+    assert.equal(of(await consult(['--url', expired.url]), 'service').verdict, 'skipped');
     assert.match((await look('expired')).text, /ran out on/);
     assert.match((await look('other-host')).text, /is for .+, and not for localhost/);
   });

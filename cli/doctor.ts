@@ -17,7 +17,7 @@ import type { Check, DoctorParts, Finding, Verdict } from './doctor/finding.ts';
 import { checkService } from './doctor/service.ts';
 import { checkStoreFile } from './doctor/store.ts';
 import { checkExport } from './doctor/test-export.ts';
-import { ACCESS_FLAGS, fetchForServices, readGivenToken, readUrl } from './service-access.ts';
+import { ACCESS_FLAGS, fetchTrustingBox, readGivenToken, readUrl } from './service-access.ts';
 import { Paint, printable } from './terminal.ts';
 import { newestRootKey, ROOT_KEY_SETTINGS, systemParts as systemRootKeys } from './token/parts.ts';
 
@@ -45,23 +45,24 @@ export async function run(
     return EXIT.done;
   }
   const given = readArguments(args, { ...FLAGS, ...settingFlags(SETTINGS) });
+  const { config } = loadConfig(given, env);
   const patient = {
-    config: loadConfig(given, env).config,
+    config,
     env,
     url: readUrl(given, env),
     to: given.text('to'),
     token: readGivenToken(given, env),
-    parts: { ...systemParts(env), ...overrides },
+    parts: { ...systemParts(config.secretsDir), ...overrides },
   };
   const page = new Page(io, env, given.isOn('json'));
   for (const check of CHECKS) for (const finding of await check(patient)) page.tell(finding);
   return page.end();
 }
 
-function systemParts(env: Env): DoctorParts {
+function systemParts(secretsDir: string): DoctorParts {
   return {
     now: Date.now,
-    fetch: fetchForServices(env),
+    fetch: fetchTrustingBox(secretsDir),
     freeBytes: async (folder) => {
       const { bavail, bsize } = await statfs(folder);
       return bavail * bsize;
@@ -108,7 +109,7 @@ class Page {
   }
 
   #wrap(text: string, indent = 0): string[] {
-    const columns = Math.min(this.#io.stdout.columns ?? COLUMNS_MAX, COLUMNS_MAX);
+    const columns = Math.min(this.#io.stdout.columns || COLUMNS_MAX, COLUMNS_MAX);
     return wrapText(printable(text), columns - TEXT_COLUMN - indent);
   }
 

@@ -84,7 +84,12 @@ function readTextFile(file: string, source: string): string {
 
 /** A `fetch` that also trusts the box's own CA, where there is one. */
 export function fetchForServices(env: Env): typeof fetch {
-  const file = join(env.EXPORT_SECRETS_DIR || SECRETS_DIR_DEFAULT, ROOT_CA);
+  return fetchTrustingBox(env.EXPORT_SECRETS_DIR || SECRETS_DIR_DEFAULT);
+}
+
+/** The same for the secrets of a box that are in this folder. */
+export function fetchTrustingBox(secretsDir: string): typeof fetch {
+  const file = join(secretsDir, ROOT_CA);
   return existsSync(file) ? fetchTrusting(readFileSync(file, 'utf8')) : globalThis.fetch;
 }
 

@@ -2,7 +2,7 @@ import type { JsonValue } from './wire.ts';
 
 /**
  * `T` where JSON can hold it, and `never` where `JSON.stringify` would lose something or throw: an awaited-for promise,
- * a map or a set (both become `{}`), bytes (they go in `json`), a function, a bigint. An object's optional members may
+ * a map or a set (both become `{}`), bytes (they go in `json`), a function, a class, a bigint. An object's optional members may
  * be left out; whatever has `toJSON`, such as a `Date`, is written as that says.
  */
 export type JsonWritable<T> = 0 extends 1 & T
@@ -22,6 +22,9 @@ type Unwritable =
   | symbol
   | undefined
   | ((...args: never) => unknown)
+  | (abstract new (
+      ...args: never
+    ) => unknown)
   | PromiseLike<unknown>
   | ReadonlyMap<unknown, unknown>
   | ReadonlySet<unknown>

@@ -62,6 +62,16 @@ function refused(headers: WebhookHeaders, body: string | Uint8Array = BODY, by =
 }
 
 describe('a delivery', () => {
+  it('is checked as a Request, whose bytes come back with the result', async () => {
+    const request = (body: string) =>
+      new Request('https://receiver.example/', { method: 'POST', body, headers: deliveryHeaders() });
+    const verified = await verifier().verify(request(BODY));
+    assert.equal(verified.id, ID);
+    assert.equal(new TextDecoder().decode(verified.body), BODY);
+    await assert.rejects(verifier().verify(request(`${BODY} `)), { code: 'no_matching_signature' });
+    await assert.rejects(verifier().verify(deliveryHeaders() as never), TypeError);
+  });
+
   it('that is signed with a known key is what it says', async () => {
     const verified = await verifier().verify(deliveryHeaders(), BODY);
     assert.deepEqual(verified, { id: ID, sentAt: new Date(NOW) });

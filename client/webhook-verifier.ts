@@ -25,6 +25,12 @@ export type WebhookHeaders =
   | { get(name: string): string | null }
   | Readonly<Record<string, string | readonly string[] | undefined>>;
 
+/** A request as `fetch` knows it: what handlers get in Deno, Bun and workers. */
+export interface WebhookRequest {
+  readonly headers: { get(name: string): string | null };
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
 /** A delivery that is what it says. */
 export interface VerifiedWebhook {
   /**
@@ -34,6 +40,11 @@ export interface VerifiedWebhook {
   id: string;
   /** When this attempt was made. */
   sentAt: Date;
+}
+
+/** One that was read from a request, whose body can be read only once. */
+export interface VerifiedRequest extends VerifiedWebhook {
+  body: Uint8Array<ArrayBuffer>;
 }
 
 export type WebhookVerificationCode =
@@ -87,12 +98,29 @@ export class WebhookVerifier {
   }
 
   /**
-   * Checks a request.
+   * Checks a request, and reads its body.
+   *
+   * @throws WebhookVerificationError when it is not to be believed
+   */
+  async verify(request: WebhookRequest): Promise<VerifiedRequest>;
+  /**
+   * Checks the headers and the body of a request, as Node's `IncomingMessage` has them.
    *
    * @param body exactly the bytes that came: JSON that was parsed and written again is something else
    * @throws WebhookVerificationError when it is not to be believed
    */
-  async verify(headers: WebhookHeaders, body: string | Uint8Array): Promise<VerifiedWebhook> {
+  async verify(headers: WebhookHeaders, body: string | Uint8Array): Promise<VerifiedWebhook>;
+  async verify(
+    from: WebhookRequest | WebhookHeaders,
+    body?: string | Uint8Array,
+  ): Promise<VerifiedRequest | VerifiedWebhook> {
+    if (body !== undefined) return this.#verify(from as WebhookHeaders, body);
+    if (!isRequest(from)) throw new TypeError('verify takes a Request, or the headers of one and its body.');
+    const bytes = new Uint8Array(await from.arrayBuffer());
+    return { ...(await this.#verify(from.headers, bytes)), body: bytes };
+  }
+
+  async #verify(headers: WebhookHeaders, body: string | Uint8Array): Promise<VerifiedWebhook> {
     const id = header(headers, 'webhook-id', ID);
     const seconds = header(headers, 'webhook-timestamp', SECONDS);
     const signatures = header(headers, 'webhook-signature', /./);
@@ -123,6 +151,10 @@ export class WebhookVerifier {
       );
     }
   }
+}
+
+function isRequest(from: WebhookRequest | WebhookHeaders): from is WebhookRequest {
+  return 'arrayBuffer' in from && typeof from.arrayBuffer === 'function';
 }
 
 function header(headers: WebhookHeaders, name: string, form: RegExp): string {

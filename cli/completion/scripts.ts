@@ -106,6 +106,7 @@ ${cases.join('\n')}
     ${filePatterns(tree)}) [[ "\${words[CURRENT]}" == -* ]] || _files ;;
   esac
 }
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
 compdef _export_service export-service
 `;
 }

@@ -17,10 +17,15 @@ export async function checkService(patient: Patient): Promise<Finding[]> {
   const transport = await checkTransport(patient);
   try {
     const response = await ask(patient, '/healthz');
-    if (!response.ok) return [...clock, ...transport, notOurs(patient.url, response.status)];
+    if (!response.ok || (await response.text()) !== 'ok')
+      return [...clock, ...transport, notOurs(patient.url, response.status, '/healthz')];
     return [...clock, ...transport, await readiness(patient), ...skew(response, patient.parts.now())];
   } catch (error) {
-    return [...clock, ...transport, unreachable(patient.url, error)];
+    const flaw = certificateFlaw(error);
+    if (flaw === null) return [...clock, ...transport, unreachable(patient.url, error)];
+    // What the certificate says of itself was looked at; not who vouches for it.
+    const tls = transport.some(({ verdict }) => verdict === 'bad') ? transport : [untrusted(flaw)];
+    return [...clock, ...tls, NOT_ASKED];
   }
 }
 
@@ -31,6 +36,7 @@ function ask({ url, parts }: Patient, path: string): Promise<Response> {
 async function readiness(patient: Patient): Promise<Finding> {
   const response = await ask(patient, '/readyz');
   if (response.ok) {
+    if ((await response.text()) !== 'ready') return notOurs(patient.url, response.status, '/readyz');
     return { check: 'service', verdict: 'good', text: `The service at ${patient.url} is ready.` };
   }
   const { code, detail } = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
@@ -45,11 +51,11 @@ async function readiness(patient: Patient): Promise<Finding> {
   };
 }
 
-function notOurs(url: string, status: number): Finding {
+function notOurs(url: string, status: number, path: string): Finding {
   return {
     check: 'service',
     verdict: 'bad',
-    text: `What answers at ${url} is no export service (${status} on /healthz).`,
+    text: `What answers at ${url} is no export service (${status} on ${path}).`,
     remedy: 'Name the address of the service with --url.',
   };
 }
@@ -62,6 +68,33 @@ function unreachable(url: string, error: unknown): Finding {
     remedy: 'Start it with export-service serve, or name its address with --url.',
   };
 }
+
+/** What Node says of a certificate that it does not take, by the names of OpenSSL and its own. */
+const CERTIFICATE_FLAW = /CERT|SELF_SIGNED|UNABLE_TO_(?:GET_ISSUER|VERIFY)/;
+
+function certificateFlaw(error: unknown): string | null {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && typeof at.code === 'string' && CERTIFICATE_FLAW.test(at.code)) return at.code;
+  }
+  return null;
+}
+
+function untrusted(flaw: string): Finding {
+  return {
+    check: 'tls',
+    verdict: 'bad',
+    text: `Nobody whom this machine trusts vouches for the certificate of the service (${flaw}).`,
+    remedy:
+      "In a box it is the box's own CA: name the folder that holds its DATABOX_ROOT_CA with --secrets-dir. " +
+      'Elsewhere set NODE_EXTRA_CA_CERTS to the file of the CA.',
+  };
+}
+
+const NOT_ASKED: Finding = {
+  check: 'service',
+  verdict: 'skipped',
+  text: 'Not asked: its certificate does not hold, so it may be somebody else.',
+};
 
 /** `fetch` hides what happened in a chain of causes. */
 function reasonOf(error: unknown): string {

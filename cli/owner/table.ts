@@ -53,7 +53,7 @@ export function alignedTable<Item>(
   const natural = titles.map((title, index) =>
     Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );
-  const widths = fit(natural, shown, output.isTTY === true ? (output.columns ?? COLUMNS_DEFAULT) : Infinity);
+  const widths = fit(natural, shown, output.isTTY === true ? output.columns || COLUMNS_DEFAULT : Infinity);
   const line = (cells: readonly string[], formatOf: (column: Column<Item>) => Format | null): string => {
     const painted = shown.map((column, index) => {
       const cell = pad(cells[index] ?? '', widths[index] ?? 0, column, index === shown.length - 1);
