@@ -53,7 +53,7 @@ const LIST: OwnerAction = {
     'Lists exports, the newest first. On a terminal the columns fit its width; elsewhere there is a line for each export, ' +
       'its values whole and with tabs between: id, app, submitter, destination, state, bytes, time of acceptance.',
     'A token of the box may name no app. Then the submitter is shown by address, which is not proven: whoever is on the ' +
-      "box's network may have taken it.",
+      'box\'s network may have taken it. With --json that is "peer", and no more proven.',
   ],
   flags: LIST_FLAGS,
   examples: [

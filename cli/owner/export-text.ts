@@ -18,7 +18,7 @@ export function exportRows(now: number): readonly Column<WireOwnedExport>[] {
   return [
     { title: 'ID', text: ({ id }) => id },
     { title: 'APP', text: submitterOf, raw: ({ app }) => app ?? '', yields: 1 },
-    { title: 'SUBMITTER', text: ({ peer }) => peer ?? '', isForPrograms: true },
+    { title: 'SUBMITTER', text: ({ peer }) => notProven(peer) ?? '', isForPrograms: true },
     { title: 'DESTINATION', text: ({ destination }) => destination, yields: 2 },
     { title: 'STATE', text: conditionOf, format: (item) => FORMATS[conditionOf(item)] ?? null },
     {
@@ -43,7 +43,7 @@ export function detailsOf(item: WireOwnedExport, output: Output, env: Env, now: 
   const format = FORMATS[state];
   const rows: [name: string, value: string | null][] = [
     ['App', item.app === null ? 'not named by its token' : printable(item.app)],
-    ['Submitter', item.peer === null ? null : `${item.peer}, not proven`],
+    ['Submitter', notProven(item.peer)],
     ['Destination', printable(item.destination)],
     ['State', format === undefined ? state : paint.paint(format, state)],
     ['Held by', item.held_by],
@@ -81,8 +81,11 @@ const ATTEMPT_ROWS: readonly Column<WireAttempt>[] = [
 
 /** The app, or where there is none whoever handed it in. */
 function submitterOf({ app, peer }: WireOwnedExport): string {
-  if (app !== null) return app;
-  return peer === null ? '-' : `${peer}, not proven`;
+  return app ?? notProven(peer) ?? '-';
+}
+
+function notProven(peer: string | null): string | null {
+  return peer === null ? null : `${peer}, not proven`;
 }
 
 /** How it ended, or where it is. */

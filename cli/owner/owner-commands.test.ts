@@ -95,7 +95,7 @@ describe('exports list', () => {
     const fields = [
       id,
       'steps',
-      '192.0.2.7',
+      '192.0.2.7, not proven',
       'https://a.example/in',
       'pending',
       '8',

@@ -212,6 +212,17 @@ describe("no app's token is the owner's", () => {
     });
   }
 
+  it('but one without path and destination is when its holder adds a path: docs/threat-model.md says who must not make such', async () => {
+    await using fixture = await OwnerFixture.start();
+    const narrowed = tokenWith({ path: null, method: '*', destination: null, more: ['path = /owner/*'] });
+    const minted = tokenWith({ path: '/owner/*', method: '*', destination: null });
+    for (const token of [narrowed, minted])
+      assert.equal((await fixture.ask('GET', '/owner/rules', undefined, { token })).status, 200);
+    const withDestination = tokenWith({ path: null, method: '*', more: ['path = /owner/*'] });
+    const { status, json } = await fixture.ask('GET', '/owner/rules', undefined, { token: withDestination });
+    assert.deepEqual([status, json.code], [401, 'caveat_refused']);
+  });
+
   it('nor does one without a token get in', async () => {
     await using fixture = await OwnerFixture.start();
     const { status, json } = await fixture.ask('GET', '/owner/rules', undefined, { token: null });

@@ -133,7 +133,7 @@ describe('what the owner sees', () => {
     const lines = (await command(service, 'exports', 'list')).split('\n');
     assert.match(
       lines[1] ?? '',
-      new RegExp(`^${unnamed.id}\t\t127\\.0\\.0\\.1\t${destination.url}\tdelivered\t1\t`),
+      new RegExp(`^${unnamed.id}\t\t127\\.0\\.0\\.1, not proven\t${destination.url}\tdelivered\t1\t`),
     );
   });
 
@@ -144,11 +144,13 @@ describe('what the owner sees', () => {
     const ending = new AbortController();
     const told: OwnerEvent[] = [];
     const seen = Promise.withResolvers<void>();
+    const ruled = Promise.withResolvers<void>();
     const anew = Promise.withResolvers<void>();
     const following = (async () => {
       for await (const event of owner.events({ signal: ending.signal })) {
         told.push(event);
         if (event.type === 'export' && event.export.outcome === 'delivered') seen.resolve();
+        if (event.type === 'rule') ruled.resolve();
         if (event.type === 'reset') anew.resolve();
       }
     })();
@@ -166,6 +168,8 @@ describe('what the owner sees', () => {
     })();
     await Promise.all([seen.promise, submitting]);
     assert.doesNotMatch(JSON.stringify(told), /a secret/);
+    await owner.addRule({ kind: 'hold', app: 'nobody' });
+    await ruled.promise;
     await service.end('SIGTERM');
     await service.start();
     await anew.promise;
