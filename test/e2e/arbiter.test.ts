@@ -439,8 +439,7 @@ describe('the ledger', () => {
     );
     await box.stop();
     await box.start();
-    await box.asked(4);
-    await box.untilReady();
+    await box.untilLogged(/"message":"the arbiter gave a root key"/g, 4);
     assert.deepEqual(rootKeysIn(box, second.size).changes, [['fetched', null]]);
   });
 
