@@ -58,7 +58,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'npx export-service serve --data-dir ./data --allow-http': 'test/e2e/pages.test.ts, and README.md here',
   'node samples/receiver.mjs\n': 'test/e2e/pages.test.ts',
   'export DESTINATION=': 'test/e2e/pages.test.ts',
-  '// Checks a receipt': 'a Go program whose package no machine has by itself; @sigstore and vectors check the same bytes',
+  '// Checks a receipt':
+    'a Go program whose package no machine has by itself; @sigstore and vectors check the same bytes',
 };
 
 interface Block {
